@@ -1,0 +1,98 @@
+#pragma once
+
+#include <fused_ssim/export.h>
+#include <fused_ssim/options.h>
+
+#include <torch/torch.h>
+
+/// What all functions here have in common.
+///
+/// `input`, `target`: [C, H, W] or [N, C, H, W], the same shape and device, any
+/// strides: an [H, W, C] image is passed as `image.permute({2, 0, 1})` and is
+/// not copied. float32, float64, float16 or bfloat16, the same type in both;
+/// `target` may be uint8 instead and is then read as value / 255.
+///
+/// `mask`: undefined, or weights >= 0 of the type of `input` or bool, [H, W],
+/// [1, H, W], [N, 1, H, W] (or [C, H, W], [N, C, H, W] for weights per channel).
+/// It weighs the maps after the statistics; a mean divides by the sum of the
+/// weights over all N x C maps. Where the whole mask is zero, SSIM is 1 and the
+/// loss and its gradient are 0. With `torch::kValid` the mask is cropped like
+/// the map. Negative weights are refused on the CPU; on CUDA they are not looked
+/// for, since that would wait for the device. No gradient flows to the mask.
+///
+/// SSIM is that of Wang et al. 2004, "Image quality assessment: from error
+/// visibility to structural similarity", with a Gaussian window and population
+/// statistics (sigma^2 = E[x^2] - mu^2). Nothing is clamped: identical images
+/// give exactly 1 and a gradient of exactly 0.
+///
+/// Scalars come back as float32 for half types and in the type of `input`
+/// otherwise; maps and gradients in the type of `input`. float16 and bfloat16
+/// are computed in float32. Accuracy of float32: docs/accuracy.md.
+///
+/// The same call on the same device gives the same bits. On CUDA all work goes
+/// to the current stream, nothing waits for the device, and every call can be
+/// captured in a CUDA graph. An empty batch gives NaN for a mean, 0 for a sum,
+/// as torch's own losses do.
+///
+/// Every function throws `c10::Error`, with the argument, what was expected and
+/// what came, for: types, devices, shapes or options outside of the above, and a
+/// window larger than the image with `torch::kValid`.
+namespace fused_ssim::functional {
+
+/// SSIM of two batches of images: its mean or sum (scalar) or its map
+/// [N, C, H, W] ([C, H, W] for input without batch), by `options.reduction()`.
+/// Differentiable in `input`, in `target`, or in both, and twice
+/// (`create_graph`, through plain tensor operations). Where no gradient is
+/// needed nothing is saved and only the value is computed.
+///
+/// SSIM of each image of a batch: the map's mean,
+/// `ssim(a, b, SSIMOptions().reduction(torch::kNone)).mean({1, 2, 3})`.
+///
+/// Example:
+/// ```
+/// namespace F = fused_ssim::functional;
+/// torch::Tensor value = F::ssim(rendered, target);
+/// ```
+FUSED_SSIM_API torch::Tensor ssim(
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const SSIMOptions& options = {},
+    const torch::Tensor& mask = {});
+
+/// The photometric loss of gaussian splatting (Kerbl et al. 2023),
+///
+///     l1_weight * mean|input - target| + dssim_weight * (1 - mean SSIM),
+///
+/// its sum, or its map, by `options.reduction()`. Value and gradient are worked
+/// out in one pass during the forward call; the gradient is all that is saved.
+///
+/// Example:
+/// ```
+/// namespace F = fused_ssim::functional;
+/// F::l1_dssim_loss(rendered, target).backward();
+/// ```
+FUSED_SSIM_API torch::Tensor l1_dssim_loss(
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const L1DSSIMLossOptions& options = {},
+    const torch::Tensor& mask = {});
+
+/// What `l1_dssim_value_and_grad` returns. None of it is part of a graph.
+struct L1DSSIMValueAndGrad {
+  torch::Tensor loss; ///< [] by `options.reduction()`, mean or sum
+  torch::Tensor l1; ///< [] mean |input - target|, for the log
+  torch::Tensor ssim; ///< [] mean SSIM, for the log
+  torch::Tensor grad; ///< d loss / d input: shape, type and layout of input
+};
+
+/// The same loss and its gradient in one pass, outside autograd: for trainers
+/// that drive the backward themselves (`rendered.backward(result.grad)`).
+/// `loss` and `grad` equal those of `l1_dssim_loss` bit for bit.
+/// `options.reduction()` is `torch::kMean` or `torch::kSum`.
+FUSED_SSIM_API L1DSSIMValueAndGrad l1_dssim_value_and_grad(
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const L1DSSIMLossOptions& options = {},
+    const torch::Tensor& mask = {});
+
+} // namespace fused_ssim::functional

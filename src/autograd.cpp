@@ -1,0 +1,273 @@
+#include <fused_ssim/autograd.h>
+
+#include "checks.h"
+#include "composition.h"
+#include "evaluate.h"
+
+#include <torch/csrc/autograd/graph_task.h>
+
+// NOTE [ Gradient in the forward pass ]
+//
+// The gradient of a mean or a sum costs little more than its value while the
+// kernels have the images at hand, so the forward call works it out for an upstream
+// gradient of 1 and saves it, and nothing else. The backward call multiplies it by
+// the upstream scalar on the device. It does so in place, without a copy, unless
+// the graph is retained: then another backward call will need it again.
+//
+// The gradient of a map needs the upstream map, so there the backward call runs the
+// kernels, with that map as weights.
+//
+// With create_graph the gradient has to be differentiable: it is computed again,
+// by a composition of tensor operations on the images. For that a node keeps
+// handles of the images (no copy; the caller's graph holds them anyway) and notes
+// their versions. A change in place between forward and backward thus is harmless
+// where the images are not read again and an error where they are.
+
+namespace fused_ssim {
+namespace {
+
+using detail::Objective;
+using detail::Reduction;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct Image {
+  torch::Tensor tensor;
+  std::int64_t version = 0;
+
+  Image() = default;
+  explicit Image(const torch::Tensor& tensor)
+      : tensor(tensor),
+        version(has_version(tensor) ? tensor._version() : 0) {}
+
+  static bool has_version(const torch::Tensor& tensor) {
+    return tensor.defined() && !tensor.is_inference();
+  }
+};
+
+struct Saved : torch::CustomClassHolder {
+  Objective objective;
+  Image input, target, mask;
+  bool released = false;
+
+  Saved(
+      const Objective& objective,
+      const torch::Tensor& input,
+      const torch::Tensor& target,
+      const torch::Tensor& mask)
+      : objective(objective),
+        input(input),
+        target(target),
+        mask(mask) {}
+
+  /// Before the images are read again.
+  void check() const {
+    TORCH_CHECK(
+        !released,
+        objective.name,
+        ": expected one backward call for a graph that is not retained, but "
+        "got a second one; pass retain_graph=true to the first");
+    for (const auto* image : {&input, &target, &mask}) {
+      TORCH_CHECK(
+          !Image::has_version(image->tensor) ||
+              image->tensor._version() == image->version,
+          objective.name,
+          ": expected input, target and mask as they were in the forward call, "
+          "which this backward call reads again, but got one that was modified "
+          "in place since");
+    }
+  }
+
+  void release() {
+    released = true;
+    input = target = mask = Image();
+  }
+};
+
+torch::Tensor forward(
+    AutogradContext* context,
+    const Objective& objective,
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const torch::Tensor& mask) { // see functional.h; may be undefined
+  context->saved_data["saved"] = torch::IValue::make_capsule(
+      c10::make_intrusive<Saved>(objective, input, target, mask));
+  detail::Request request;
+  request.value = true;
+  if (objective.reduction != Reduction::kNone) {
+    request.grad_input = input.requires_grad();
+    request.grad_target = target.requires_grad();
+    request.wide_gradients = input.scalar_type() == torch::kFloat16;
+  }
+  const auto result = detail::evaluate(objective, input, target, mask, request);
+  context->save_for_backward({result.grad_input, result.grad_target});
+  return result.value;
+}
+
+/// Which of the two gradients this backward call has to deliver.
+struct Needed {
+  bool input, target;
+
+  Needed(AutogradContext* context, const Saved& saved)
+      : input(
+            saved.input.tensor.requires_grad() && context->needs_input_grad(0)),
+        target(
+            saved.target.tensor.requires_grad() &&
+            context->needs_input_grad(1)) {}
+};
+
+/// The derivatives in input and target as parts of a graph of their own.
+variable_list differentiable_backward(
+    AutogradContext* context,
+    const Saved& saved,
+    const torch::Tensor& upstream) { // as the forward call's result
+  saved.check();
+  const Needed needed(context, saved);
+  // Aliases, so that an image used as both gets one gradient for each use.
+  const auto x = saved.input.tensor.view_as(saved.input.tensor);
+  const auto y = saved.target.tensor.view_as(saved.target.tensor);
+  variable_list images;
+  if (needed.input) {
+    images.push_back(x);
+  }
+  if (needed.target) {
+    images.push_back(y);
+  }
+  auto gradients = torch::autograd::grad(
+      {detail::composition(saved.objective, x, y, saved.mask.tensor)},
+      images,
+      {upstream},
+      /*retain_graph=*/true,
+      /*create_graph=*/true);
+  variable_list result(2);
+  if (needed.input) {
+    result[0] = gradients.front();
+  }
+  if (needed.target) {
+    result[1] = gradients.back();
+  }
+  return result;
+}
+
+/// Of a map: its weighted sum's gradient, the upstream map being the weights.
+variable_list map_backward(
+    AutogradContext* context,
+    const Saved& saved,
+    const torch::Tensor& upstream) { // [N, C, H', W'] or [C, H', W']
+  saved.check();
+  const auto& objective = saved.objective;
+  const auto& input = saved.input.tensor;
+  const auto& mask = saved.mask.tensor;
+  auto weight = upstream;
+  if (objective.valid) {
+    const auto radius = objective.window_size / 2;
+    weight = torch::constant_pad_nd(weight, {radius, radius, radius, radius});
+  }
+  if (mask.defined()) {
+    weight = weight * mask.expand_as(input);
+  }
+  const Needed needed(context, saved);
+  const auto result = detail::evaluate(
+      objective,
+      input,
+      saved.target.tensor,
+      weight,
+      {/*value=*/false, /*log=*/false, needed.input, needed.target});
+  return {result.grad_input, result.grad_target};
+}
+
+variable_list reduced_backward(
+    AutogradContext* context,
+    const Saved& saved,
+    const torch::Tensor& upstream, // []
+    bool retained) {
+  auto gradients = context->get_saved_variables();
+  const auto type = saved.input.tensor.scalar_type();
+  for (auto& gradient : gradients) {
+    if (gradient.defined()) {
+      gradient = detail::scale(gradient, upstream, type, !retained);
+    }
+  }
+  return gradients;
+}
+
+/// An undefined tensor is no argument that torch::autograd::Function takes.
+std::optional<torch::Tensor> as_argument(const torch::Tensor& mask) {
+  return mask.defined() ? std::optional<torch::Tensor>(mask) : std::nullopt;
+}
+
+variable_list backward(AutogradContext* context, const variable_list& grads) {
+  const auto saved_holder = context->saved_data["saved"].toCapsule();
+  auto& saved = static_cast<Saved&>(*saved_holder);
+  const auto& upstream = grads[0];
+  const bool retained = torch::autograd::get_current_graph_task_keep_graph();
+
+  variable_list gradients;
+  if (torch::GradMode::is_enabled()) {
+    gradients = differentiable_backward(context, saved, upstream);
+  } else if (saved.objective.reduction == Reduction::kNone) {
+    gradients = map_backward(context, saved, upstream);
+  } else {
+    gradients = reduced_backward(context, saved, upstream, retained);
+  }
+  if (!retained) {
+    saved.release();
+  }
+  return {gradients[0], gradients[1], torch::Tensor(), torch::Tensor()};
+}
+
+} // namespace
+
+torch::Tensor SSIMFunction::apply(
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const SSIMOptions& options,
+    const torch::Tensor& mask) {
+  return Function::apply(input, target, options, as_argument(mask));
+}
+
+torch::Tensor SSIMFunction::forward(
+    AutogradContext* context,
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const SSIMOptions& options,
+    const std::optional<torch::Tensor>& mask_argument) {
+  const auto mask = mask_argument.value_or(torch::Tensor());
+  const Objective objective(options);
+  detail::check_arguments(objective, input, target, mask);
+  return fused_ssim::forward(context, objective, input, target, mask);
+}
+
+variable_list SSIMFunction::backward(
+    AutogradContext* context,
+    variable_list grad_outputs) {
+  return fused_ssim::backward(context, grad_outputs);
+}
+
+torch::Tensor L1DSSIMFunction::apply(
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const L1DSSIMLossOptions& options,
+    const torch::Tensor& mask) {
+  return Function::apply(input, target, options, as_argument(mask));
+}
+
+torch::Tensor L1DSSIMFunction::forward(
+    AutogradContext* context,
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const L1DSSIMLossOptions& options,
+    const std::optional<torch::Tensor>& mask_argument) {
+  const auto mask = mask_argument.value_or(torch::Tensor());
+  const Objective objective(options);
+  detail::check_loss_arguments(objective, input, target, mask);
+  return fused_ssim::forward(context, objective, input, target, mask);
+}
+
+variable_list L1DSSIMFunction::backward(
+    AutogradContext* context,
+    variable_list grad_outputs) {
+  return fused_ssim::backward(context, grad_outputs);
+}
+
+} // namespace fused_ssim

@@ -1,0 +1,224 @@
+#include "evaluate.h"
+
+#include "backend.h"
+#include "window.h"
+
+#include <limits>
+
+namespace fused_ssim::detail {
+namespace {
+
+Element element_of(const torch::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case torch::kFloat32:
+      return Element::kFloat32;
+    case torch::kFloat64:
+      return Element::kFloat64;
+    case torch::kFloat16:
+      return Element::kFloat16;
+    case torch::kBFloat16:
+      return Element::kBFloat16;
+    case torch::kUInt8:
+      return Element::kUInt8;
+    case torch::kBool:
+      return Element::kBool;
+    default:
+      TORCH_INTERNAL_ASSERT(false, "unchecked type ", tensor.scalar_type());
+  }
+}
+
+/// `tensor` as [N, C, H, W]; a missing batch dimension counts as one image.
+template <typename ViewType, typename Data>
+ViewType view_of(const torch::Tensor& tensor, Data* data) {
+  ViewType view;
+  view.data = data;
+  view.element = element_of(tensor);
+  const auto missing = 4 - tensor.dim();
+  for (std::int64_t i = 0; i < tensor.dim(); ++i) {
+    view.stride[missing + i] = tensor.stride(i);
+  }
+  return view;
+}
+
+View read(const torch::Tensor& tensor) {
+  return view_of<View>(tensor, tensor.const_data_ptr());
+}
+
+MutableView write(const torch::Tensor& tensor) {
+  return view_of<MutableView>(tensor, tensor.mutable_data_ptr());
+}
+
+/// Scalars have the compute type: float32 for half types.
+torch::TensorOptions scalar_options(const torch::Tensor& input) {
+  const bool wide = input.scalar_type() == torch::kFloat64;
+  return input.options().dtype(wide ? torch::kFloat64 : torch::kFloat32);
+}
+
+std::vector<std::int64_t> map_sizes(
+    const Objective& objective,
+    const torch::Tensor& input) {
+  auto sizes = input.sizes().vec();
+  if (objective.valid) {
+    sizes[sizes.size() - 2] -= objective.window_size - 1;
+    sizes[sizes.size() - 1] -= objective.window_size - 1;
+  }
+  return sizes;
+}
+
+Evaluation allocate(
+    const Objective& objective,
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const Request& request) {
+  Evaluation result;
+  if (request.value) {
+    result.value = objective.reduction == Reduction::kNone
+        ? torch::empty(map_sizes(objective, input), input.options())
+        : torch::empty({}, scalar_options(input));
+  }
+  if (request.log) {
+    result.l1 = torch::empty({}, scalar_options(input));
+    result.ssim = torch::empty({}, scalar_options(input));
+  }
+  const auto gradient_options =
+      request.wide_gradients ? scalar_options(input) : input.options();
+  if (request.grad_input) {
+    result.grad_input = torch::empty_like(input, gradient_options);
+  }
+  if (request.grad_target) {
+    result.grad_target = torch::empty_like(target, gradient_options);
+  }
+  return result;
+}
+
+/// An empty batch: as torch's own losses, a mean of nothing is NaN, a sum 0.
+void fill_empty(const Objective& objective, Evaluation& result) {
+  const auto nan = std::numeric_limits<double>::quiet_NaN();
+  if (result.value.defined()) {
+    result.value.fill_(objective.reduction == Reduction::kSum ? 0.0 : nan);
+  }
+  if (result.l1.defined()) {
+    result.l1.fill_(nan);
+    result.ssim.fill_(nan);
+  }
+}
+
+Problem make_problem(
+    const Objective& objective,
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const torch::Tensor& weight) {
+  Problem problem;
+  problem.batch = input.dim() == 4 ? input.size(0) : 1;
+  problem.channels = input.size(-3);
+  problem.height = input.size(-2);
+  problem.width = input.size(-1);
+  problem.input = read(input);
+  problem.target = read(target);
+  if (weight.defined()) {
+    problem.weight = read(weight.expand(
+        {problem.batch, problem.channels, problem.height, problem.width}));
+  }
+  problem.window = gaussian_window(objective.window_size, objective.sigma);
+  const double range = objective.data_range;
+  problem.c1 = objective.k1 * range * objective.k1 * range;
+  problem.c2 = objective.k2 * range * objective.k2 * range;
+  problem.valid = objective.valid;
+  problem.crop_l1 = objective.crop_l1;
+  problem.l1 = objective.l1;
+  problem.dssim = objective.dssim;
+  problem.offset = objective.offset;
+  problem.mean = objective.reduction == Reduction::kMean;
+  return problem;
+}
+
+void* scalar_data(const torch::Tensor& tensor) {
+  return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
+}
+
+Outputs make_outputs(const Objective& objective, const Evaluation& result) {
+  Outputs outputs;
+  if (result.value.defined() && objective.reduction == Reduction::kNone) {
+    outputs.map = write(result.value);
+  } else {
+    outputs.value = scalar_data(result.value);
+  }
+  outputs.l1 = scalar_data(result.l1);
+  outputs.ssim = scalar_data(result.ssim);
+  if (result.grad_input.defined()) {
+    outputs.grad_input = write(result.grad_input);
+  }
+  if (result.grad_target.defined()) {
+    outputs.grad_target = write(result.grad_target);
+  }
+  return outputs;
+}
+
+} // namespace
+
+Evaluation evaluate(
+    const Objective& objective,
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const torch::Tensor& weight,
+    const Request& request) {
+  if (request.grad_target && !request.grad_input) {
+    // Both terms are symmetric in the images.
+    Request swapped = request;
+    std::swap(swapped.grad_input, swapped.grad_target);
+    auto result = evaluate(objective, target, input, weight, swapped);
+    std::swap(result.grad_input, result.grad_target);
+    return result;
+  }
+
+  // A lazily negated view (the imaginary part of a conjugate) is made real.
+  const auto x = input.resolve_neg();
+  const auto y = target.resolve_neg();
+  auto result = allocate(objective, x, y, request);
+  if (x.numel() == 0) {
+    fill_empty(objective, result);
+    return result;
+  }
+  const auto problem = make_problem(objective, x, y, weight);
+  const auto outputs = make_outputs(objective, result);
+  if (x.is_cuda()) {
+#if defined(FUSED_SSIM_WITH_CUDA)
+    cuda::evaluate(problem, outputs, x.get_device());
+#else
+    TORCH_INTERNAL_ASSERT(false, "a CUDA tensor passed the checks");
+#endif
+  } else {
+    cpu::evaluate(problem, outputs);
+  }
+  return result;
+}
+
+torch::Tensor scale(
+    torch::Tensor gradient,
+    const torch::Tensor& factor,
+    torch::ScalarType type,
+    bool overwrite) {
+  if (gradient.scalar_type() != type) {
+    auto result = torch::empty_like(gradient, gradient.options().dtype(type));
+    return torch::mul_out(result, gradient, factor);
+  }
+  if (!overwrite) {
+    return gradient * factor;
+  }
+  if (gradient.is_cuda()) {
+#if defined(FUSED_SSIM_WITH_CUDA)
+    cuda::scale(
+        gradient.mutable_data_ptr(),
+        element_of(gradient),
+        gradient.numel(),
+        factor.const_data_ptr(),
+        element_of(factor),
+        gradient.get_device());
+#endif
+  } else if (factor.item<double>() != 1.0) {
+    gradient.mul_(factor);
+  }
+  return gradient;
+}
+
+} // namespace fused_ssim::detail

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "objective.h"
+
+#include <torch/torch.h>
+
+namespace fused_ssim::detail {
+
+/// What is wanted of an evaluation; nothing else is computed or allocated.
+struct Request {
+  bool value = false; // the scalar, or the map if the reduction is none
+  bool log = false; // mean |input - target| and mean SSIM
+  bool grad_input = false;
+  bool grad_target = false;
+  /// float16 gradients as float32, for one that is yet to be scaled: of a mean over
+  /// a million pixels nothing would be left in float16.
+  bool wide_gradients = false;
+};
+
+/// What was asked for; the rest is undefined.
+struct Evaluation {
+  torch::Tensor value; // [], or [N, C, H', W'] ([C, H', W']) for a map
+  torch::Tensor l1; // []
+  torch::Tensor ssim; // []
+  torch::Tensor grad_input; // shape and layout of input
+  torch::Tensor grad_target; // shape and layout of target
+};
+
+/// Runs the kernels of the images' device on checked arguments. The gradients are
+/// those of the scalar for an upstream gradient of 1; for a map, of its sum, hence
+/// of any map weighted by `weight`.
+Evaluation evaluate(
+    const Objective& objective,
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const torch::Tensor& weight, // expandable to input, or undefined
+    const Request& request);
+
+/// gradient * factor as `type`, where `factor` is a scalar on the same device: in
+/// place, if `gradient` may be overwritten and has the type. Then the usual factor of
+/// 1 costs no pass over memory, and on CUDA nothing waits for the device.
+torch::Tensor scale(
+    torch::Tensor gradient, // dense, any shape
+    const torch::Tensor& factor, // []
+    torch::ScalarType type,
+    bool overwrite);
+
+} // namespace fused_ssim::detail

@@ -1,0 +1,61 @@
+#include <fused_ssim/modules.h>
+
+#include <fused_ssim/functional.h>
+
+#include <ostream>
+
+namespace fused_ssim {
+namespace {
+
+/// The options that both operators have.
+template <typename Options>
+void print_common(std::ostream& stream, const Options& options) {
+  stream << "window_size=" << options.window_size()
+         << ", sigma=" << options.sigma()
+         << ", data_range=" << options.data_range() << ", k1=" << options.k1()
+         << ", k2=" << options.k2()
+         << ", padding=" << torch::enumtype::get_enum_name(options.padding())
+         << ", reduction="
+         << torch::enumtype::get_enum_name(options.reduction());
+}
+
+} // namespace
+
+SSIMImpl::SSIMImpl(const SSIMOptions& options_) : options(options_) {}
+
+void SSIMImpl::reset() {}
+
+void SSIMImpl::pretty_print(std::ostream& stream) const {
+  stream << "fused_ssim::SSIM(";
+  print_common(stream, options);
+  stream << ")";
+}
+
+torch::Tensor SSIMImpl::forward(
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const torch::Tensor& mask) {
+  return functional::ssim(input, target, options, mask);
+}
+
+L1DSSIMLossImpl::L1DSSIMLossImpl(const L1DSSIMLossOptions& options_)
+    : options(options_) {}
+
+void L1DSSIMLossImpl::reset() {}
+
+void L1DSSIMLossImpl::pretty_print(std::ostream& stream) const {
+  stream << "fused_ssim::L1DSSIMLoss(l1_weight=" << options.l1_weight()
+         << ", dssim_weight=" << options.dssim_weight()
+         << ", crop_l1=" << (options.crop_l1() ? "true" : "false") << ", ";
+  print_common(stream, options);
+  stream << ")";
+}
+
+torch::Tensor L1DSSIMLossImpl::forward(
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const torch::Tensor& mask) {
+  return functional::l1_dssim_loss(input, target, options, mask);
+}
+
+} // namespace fused_ssim

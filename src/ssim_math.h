@@ -1,0 +1,133 @@
+#pragma once
+
+// The formula's only home: SSIM of one pixel and its partial derivatives, for the
+// host, the device and SIMD vectors alike.
+//
+// NOTE [ Sum and difference ]
+//
+// Everybody computes SSIM from x, y, x^2, y^2 and x y, and loses in
+// E[x^2] - mu^2 all the digits that the two have in common: on bright, flat or
+// nearly equal images that is all there are. We blur, of
+//
+//     s = x + y - p   and   d = x - y,
+//
+// s, d, s^2 and d^2 instead, where the pivot p is any number near the local mean
+// of x + y. With ms' = blur(s), ms = ms' + p, md = blur(d),
+// Vs = blur(s^2) - ms'^2, Vd = blur(d^2) - md^2, SSIM is (N1 / D1) (N2 / D2) with
+//
+//     N1 = ms^2 - md^2 + 2 C1    D1 = ms^2 + md^2 + 2 C1
+//     N2 = Vs - Vd + 2 C2        D2 = Vs + Vd + 2 C2
+//
+// and, since D1 = N1 + 2 md^2 and D2 = N2 + 2 Vd,
+//
+//     1 - SSIM = 2 (md^2 / D1 + (N1 / D1) Vd / D2)
+//
+// Each term of this and of the derivatives is a product with md or Vd: where the
+// images agree they vanish exactly, so that SSIM is exactly 1 and its gradient
+// exactly 0, and SSIM <= 1 without a clamp. Outside the image x = y = 0, hence
+// s = -p and d = 0 there.
+//
+// The gradient of the sum of 1 - SSIM follows from the partial derivatives in the
+// four blurred maps and the adjoint blur G* (a blur too: the window is symmetric;
+// the partials are 0 where the map has no pixel):
+//
+//     d/dx = G*(dms + dmd) + 2 s G*(dEs) + 2 d G*(dEd)
+//     d/dy = G*(dms - dmd) + 2 s G*(dEs) - 2 d G*(dEd)
+//
+// All four share the factor kPartialScale, which they leave to the last step.
+
+#include <cmath>
+
+#if defined(__CUDACC__)
+#define FUSED_SSIM_HOST_DEVICE __host__ __device__ __forceinline__
+#else
+#define FUSED_SSIM_HOST_DEVICE inline
+#endif
+
+namespace fused_ssim::detail {
+
+/// The four blurred maps at one pixel.
+template <typename T>
+struct Blurred {
+  T s, d, ss, dd; // blur(s) (not yet shifted back by p), blur(d), ...
+};
+
+/// p, 2 C1 and 2 C2.
+template <typename T>
+struct SSIMConstants {
+  T pivot, two_c1, two_c2;
+};
+
+/// 1 - SSIM = kValueScale * dssim_half.
+constexpr int kValueScale = 2;
+/// d(1 - SSIM)/d... = kPartialScale * ..., the factor 2 of 2 s and 2 d included:
+/// d/dx = kPartialScale (G*(ms + md) + s G*(ss) + d G*(dd)).
+constexpr int kPartialScale = 4;
+
+/// Partial derivatives of 1 - SSIM in the four blurred maps, less their factors.
+template <typename T>
+struct Partials {
+  T ms, md, ss, dd;
+};
+
+/// The arithmetic of T = float or double on the host. The device and the SIMD
+/// vectors bring their own: fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b.
+template <typename T>
+struct ScalarMath {
+  static T fma(T a, T b, T c) {
+    return a * b + c;
+  }
+  static T fnma(T a, T b, T c) {
+    return c - a * b;
+  }
+  static T reciprocal(T a) {
+    return T(1) / a;
+  }
+};
+
+/// The quantities that value and partials share.
+template <typename T, typename Math>
+struct SSIMPixel {
+  T ms, md, ms_shifted; // means; ms_shifted = ms - p
+  T md2, m1, v2; // md^2, ms^2 + 2 C1, Vs + 2 C2
+  T inv_d1, inv_d2; // 1 / D1, 1 / D2
+  T luminance; // N1 / D1
+  T vd_ratio; // Vd / D2
+  T n2; // N2
+
+  FUSED_SSIM_HOST_DEVICE SSIMPixel(
+      const Blurred<T>& blurred,
+      const SSIMConstants<T>& constants) {
+    ms_shifted = blurred.s;
+    ms = ms_shifted + constants.pivot;
+    md = blurred.d;
+    md2 = md * md;
+    m1 = Math::fma(ms, ms, constants.two_c1);
+    const T vd = Math::fnma(md, md, blurred.dd);
+    v2 = Math::fnma(ms_shifted, ms_shifted, blurred.ss) + constants.two_c2;
+    n2 = v2 - vd;
+    inv_d1 = Math::reciprocal(m1 + md2);
+    inv_d2 = Math::reciprocal(v2 + vd);
+    luminance = (m1 - md2) * inv_d1;
+    vd_ratio = vd * inv_d2;
+  }
+
+  /// (1 - SSIM) / kValueScale.
+  FUSED_SSIM_HOST_DEVICE T dssim_half() const {
+    return Math::fma(vd_ratio, luminance, md2 * inv_d1);
+  }
+
+  /// Partial derivatives of 1 - SSIM, to be multiplied by kPartialScale.
+  FUSED_SSIM_HOST_DEVICE Partials<T> partials() const {
+    const T l_inv_d2 = luminance * inv_d2;
+    const T contrast_inv = n2 * inv_d2 * inv_d1 * inv_d1; // (N2 / D2) / D1^2
+    Partials<T> p;
+    p.ss = -(l_inv_d2 * vd_ratio);
+    p.dd = l_inv_d2 * inv_d2 * v2;
+    p.ms = -Math::fma(ms * md2, contrast_inv, ms_shifted * p.ss);
+    p.md = md * (m1 * contrast_inv - p.dd);
+    return p;
+  }
+};
+
+} // namespace fused_ssim::detail
