@@ -1,0 +1,28 @@
+#pragma once
+
+// The launches: each in the one .cu file that holds its kernels, so that these
+// compile side by side.
+
+#include "params.h"
+#include "policy.h"
+
+namespace fused_ssim::detail::cuda {
+
+/// kMap if `params.map` is there, else kSums.
+template <typename T>
+void launch_forward(const SSIMParams<T>& params, unsigned blocks);
+
+/// kBothGradients if `params.grad_target` is there, else kGradient.
+template <typename T>
+void launch_forward_backward(const SSIMParams<T>& params, unsigned blocks);
+
+template <typename T>
+void launch_l1(const SSIMParams<T>& params, unsigned blocks);
+
+void launch_weight_sum(const WeightSumParams& params, unsigned blocks);
+
+void launch_finish(const FinishParams& params);
+
+void launch_scale(const ScaleParams& params, unsigned blocks);
+
+} // namespace fused_ssim::detail::cuda

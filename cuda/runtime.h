@@ -1,0 +1,62 @@
+#pragma once
+
+// What the host code takes from the CUDA runtime, apart from the kernels. Its twin
+// for the host is tests/cuda_emulation/emulated_runtime.h.
+
+#if defined(FUSED_SSIM_CUDA_EMULATION)
+#include "emulated_runtime.h"
+#else
+
+#include <ATen/cuda/CUDAContext.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+
+#include <cstddef>
+
+namespace fused_ssim::detail::cuda {
+
+/// The device that is current while this lives.
+class DeviceScope {
+ public:
+  explicit DeviceScope(int device)
+      : guard_(static_cast<c10::DeviceIndex>(device)) {}
+
+  int multiprocessors() const {
+    return at::cuda::getCurrentDeviceProperties()->multiProcessorCount;
+  }
+
+ private:
+  c10::cuda::CUDAGuard guard_;
+};
+
+/// Device memory for the launches of the current stream that follow.
+class Workspace {
+ public:
+  explicit Workspace(std::size_t bytes)
+      : data_(c10::cuda::CUDACachingAllocator::get()->allocate(bytes)) {}
+
+  void* data() {
+    return data_.get();
+  }
+
+ private:
+  c10::DataPtr data_; // [bytes]
+};
+
+/// On the current stream of the current device.
+template <typename Params>
+void launch(
+    void (*kernel)(Params),
+    unsigned blocks,
+    unsigned threads,
+    std::size_t shared_bytes,
+    const Params& params) {
+  kernel<<<blocks, threads, shared_bytes, at::cuda::getCurrentCUDAStream()>>>(
+      params);
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+}
+
+} // namespace fused_ssim::detail::cuda
+
+#endif
