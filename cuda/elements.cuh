@@ -172,8 +172,7 @@ __device__ __forceinline__ void load_values(
     Element element,
     const Span& span,
     T (&values)[kCount]) {
-  // A weight may be float64 whatever T is.
-  std::uint64_t raw[kCount];
+  Raw<T> raw[kCount];
   load(pointer, step_bytes, element, span, raw);
   convert_all(element, raw, values);
 }

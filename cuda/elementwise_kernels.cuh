@@ -85,21 +85,26 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 /// The sums of the weights of the map's and of L1's region.
 __global__ void __launch_bounds__(kElementwiseThreads)
     weight_sum_kernel(const WeightSumParams p) {
+  // Several loads in flight for each thread.
+  constexpr int kUnroll = 4;
   Sums sums = {0, 0};
   for_each_row(p, [&](std::int64_t image, int channel, int row) {
-    for (int column = threadIdx.x; column < p.width; column += blockDim.x) {
-      double w[1];
+    const bool in_map = p.map_region.has_row(row);
+    const bool in_l1 = p.l1_region.has_row(row);
+    const int step = blockDim.x;
+    for (int first = threadIdx.x; first < p.width; first += kUnroll * step) {
+      double w[kUnroll];
       load_values(
-          p.weight.at(image, channel, row, column),
-          0,
+          p.weight.at(image, channel, row, first),
+          step * p.weight.stride[3],
           p.weight.element,
-          Span{0, 1},
+          Span{0, (p.width - first + step - 1) / step},
           w);
-      if (p.map_region.has_row(row) && p.map_region.has_column(column)) {
-        sums.dssim += w[0];
-      }
-      if (p.l1_region.has_row(row) && p.l1_region.has_column(column)) {
-        sums.l1 += w[0];
+#pragma unroll
+      for (int i = 0; i < kUnroll; ++i) {
+        const int column = first + i * step;
+        sums.dssim += in_map && p.map_region.has_column(column) ? w[i] : 0;
+        sums.l1 += in_l1 && p.l1_region.has_column(column) ? w[i] : 0;
       }
     }
   });

@@ -20,64 +20,55 @@ void launch_images(const SSIMParams<T>& params, unsigned blocks) {
       params);
 }
 
-/// What trainers hand over has kernels of its own; the rest shares one.
+/// Launches the kernel for `Images` if that is what the images are.
+template <Mode kMode, typename Images>
+bool launch_if_known(const SSIMParams<float>& params, unsigned blocks) {
+  const bool known =
+      Images::input(params.input.element) == params.input.element &&
+      Images::target(params.target.element) == params.target.element &&
+      Images::kMayHaveWeights == (params.weight.data != nullptr);
+  if (known) {
+    launch_images<float, kCommonRadius, kMode, Images>(params, blocks);
+  }
+  return known;
+}
+
+/// What trainers hand over has kernels of its own.
 template <Mode kMode>
-void launch_common(const SSIMParams<float>& params, unsigned blocks) {
+bool launch_common(const SSIMParams<float>& params, unsigned blocks) {
   constexpr auto kFloat = Element::kFloat32;
   constexpr auto kHalf = Element::kFloat16;
   constexpr auto kBFloat = Element::kBFloat16;
   constexpr auto kByte = Element::kUInt8;
-  const bool weights = params.weight.data != nullptr;
-  const auto are = [&](Element input, Element target) {
-    return params.input.element == input && params.target.element == target;
-  };
-  if (are(kFloat, kFloat) && weights) {
-    launch_images<
-        float,
-        kCommonRadius,
-        kMode,
-        KnownImages<kFloat, kFloat, true>>(params, blocks);
-  } else if (weights) {
-    launch_images<float, kCommonRadius, kMode, AnyImages>(params, blocks);
-  } else if (are(kFloat, kFloat)) {
-    launch_images<
-        float,
-        kCommonRadius,
-        kMode,
-        KnownImages<kFloat, kFloat, false>>(params, blocks);
-  } else if (are(kFloat, kByte)) {
-    launch_images<
-        float,
-        kCommonRadius,
-        kMode,
-        KnownImages<kFloat, kByte, false>>(params, blocks);
-  } else if (are(kHalf, kHalf)) {
-    launch_images<
-        float,
-        kCommonRadius,
-        kMode,
-        KnownImages<kHalf, kHalf, false>>(params, blocks);
-  } else if (are(kBFloat, kBFloat)) {
-    launch_images<
-        float,
-        kCommonRadius,
-        kMode,
-        KnownImages<kBFloat, kBFloat, false>>(params, blocks);
-  } else {
-    launch_images<float, kCommonRadius, kMode, AnyImages>(params, blocks);
+  using Plain = KnownImages<kFloat, kFloat, false>;
+  if constexpr (kMode == Mode::kSums || kMode == Mode::kGradient) {
+    using Weighted = KnownImages<kFloat, kFloat, true>;
+    using Bytes = KnownImages<kFloat, kByte, false>;
+    using Half = KnownImages<kHalf, kHalf, false>;
+    using BFloat = KnownImages<kBFloat, kBFloat, false>;
+    return launch_if_known<kMode, Plain>(params, blocks) ||
+        launch_if_known<kMode, Weighted>(params, blocks) ||
+        launch_if_known<kMode, Bytes>(params, blocks) ||
+        launch_if_known<kMode, Half>(params, blocks) ||
+        launch_if_known<kMode, BFloat>(params, blocks);
+  } else if constexpr (kMode == Mode::kBothGradients) {
+    return launch_if_known<kMode, Plain>(params, blocks);
   }
+  return false;
 }
 
 template <Mode kMode, typename T>
 void launch_ssim(const SSIMParams<T>& params, unsigned blocks) {
-  constexpr bool kCommonMode = kMode == Mode::kSums || kMode == Mode::kGradient;
   if (params.window.radius != kCommonRadius) {
     launch_images<T, 0, kMode, AnyImages>(params, blocks);
-  } else if constexpr (sizeof(T) == 4 && kCommonMode) {
-    launch_common<kMode>(params, blocks);
-  } else {
-    launch_images<T, kCommonRadius, kMode, AnyImages>(params, blocks);
+    return;
   }
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (launch_common<kMode>(params, blocks)) {
+      return;
+    }
+  }
+  launch_images<T, kCommonRadius, kMode, AnyImages>(params, blocks);
 }
 
 } // namespace fused_ssim::detail::cuda

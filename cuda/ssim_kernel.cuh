@@ -33,6 +33,7 @@
 #include "blur.cuh"
 #include "device.cuh"
 #include "elements.cuh"
+#include "images.h"
 #include "params.h"
 #include "policy.h"
 #include "reduce.cuh"
@@ -40,38 +41,6 @@
 #include "ssim_math.h"
 
 namespace fused_ssim::detail::cuda {
-
-/// What the compiler knows of the images. Without it the kernel switches on types at
-/// run time, which costs registers more than it costs time.
-struct AnyImages {
-  static constexpr bool kMayHaveWeights = true;
-
-  static __device__ __forceinline__ Element input(Element element) {
-    return element;
-  }
-  static __device__ __forceinline__ Element target(Element element) {
-    return element;
-  }
-  static __device__ __forceinline__ Element gradient(Element element) {
-    return element;
-  }
-};
-
-template <Element kInput, Element kTarget, bool kWeights>
-struct KnownImages {
-  static constexpr bool kMayHaveWeights = kWeights;
-
-  static __device__ __forceinline__ Element input(Element) {
-    return kInput;
-  }
-  static __device__ __forceinline__ Element target(Element) {
-    return kTarget;
-  }
-  /// A float16 image's may be float32.
-  static __device__ __forceinline__ Element gradient(Element element) {
-    return kInput == Element::kFloat32 ? kInput : element;
-  }
-};
 
 template <typename T, int kRadius, Mode kMode, typename Images>
 class StripKernel {
@@ -232,10 +201,17 @@ class StripKernel {
             base - margin,
             output_column,
             target_again);
+        Raw<T> weights[kRows];
+        load_weights(
+            base - margin,
+            output_column,
+            p.weight.stride[2],
+            l1_span(base - margin),
+            weights);
         block_barrier<5>();
         load_step(base + kRows);
         if (base + kRows > y0) {
-          store_gradient(base - margin, input_again, target_again);
+          store_gradient(base - margin, input_again, target_again, weights);
         }
       } else {
         block_barrier<5>();
@@ -243,11 +219,7 @@ class StripKernel {
     }
   }
 
-  __device__ __forceinline__ void load_step(int base) {
-    load_rows(p.input, input_type(), input_at, base, input_column, input_rows);
-    load_rows(
-        p.target, target_type(), target_at, base, input_column, target_rows);
-  }
+  __device__ __forceinline__ void load_step(int base);
 
   /// kRows rows of a column, 0 outside of the image.
   __device__ __forceinline__ void load_rows(
@@ -256,223 +228,47 @@ class StripKernel {
       const char* column_at, // row 0
       int row,
       int column,
-      Raw<T> (&raw)[kRows]) const {
-    const bool in_image =
-        static_cast<unsigned>(column) < static_cast<unsigned>(p.width);
-    const Span inside = span_from(row, 0, p.height, in_image);
-    load(column_at + row * of.stride[2], of.stride[2], type, inside, raw);
-  }
+      Raw<T> (&raw)[kRows]) const;
 
   /// The mean of x + y over some rows of the item, where it is finite.
-  __device__ __forceinline__ void find_pivot() {
-    constexpr int kSamples = 8;
-    const int step = max(1, (y1 - y0) / kSamples);
-    const bool in_image =
-        static_cast<unsigned>(input_column) < static_cast<unsigned>(p.width);
-    const Span inside = {0, in_image ? min(kSamples, y1 - y0) : 0};
-    T x[kSamples], y[kSamples];
-    const auto sample = [&](const Image& of,
-                            Element type,
-                            const char* at,
-                            T(&values)[kSamples]) {
-      Raw<T> raw[kSamples];
-      load(
-          at + (y0 + step / 2) * of.stride[2],
-          step * of.stride[2],
-          type,
-          inside,
-          raw);
-      convert_all(type, raw, values);
-    };
-    sample(p.input, input_type(), input_at, x);
-    sample(p.target, target_type(), target_at, y);
-    Sums sums = {0, 0};
-#pragma unroll
-    for (int i = 0; i < kSamples; ++i) {
-      const float s = static_cast<float>(x[i] + y[i]);
-      if (inside.has(i) && isfinite(s)) {
-        sums.dssim += s;
-        sums.l1 += 1;
-      }
-    }
-    sums = block_sum<6>(sums, scratch);
-    pivot = round_pivot(static_cast<float>(mean_of(sums.dssim, sums.l1)));
-  }
+  __device__ __forceinline__ void find_pivot();
 
   /// Vertical phase: the step's rows of s, d, s^2 and d^2, blurred, to `maps`.
-  __device__ __forceinline__ void blur_columns(int base) {
-    T x[kRows], y[kRows];
-    convert_all(input_type(), input_rows, x);
-    convert_all(target_type(), target_rows, y);
-    if constexpr (!P::kHasGradient) {
-      sum_l1(base, x, y);
-    }
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      const T s = (x[i] - pivot) + y[i];
-      const T d = x[i] - y[i];
-      map_row(0, i)[thread] = forward[0].push(s, p.window);
-      map_row(1, i)[thread] = forward[1].push(d, p.window);
-      map_row(2, i)[thread] = forward[2].push(s * s, p.window);
-      map_row(3, i)[thread] = forward[3].push(d * d, p.window);
-    }
-  }
+  __device__ __forceinline__ void blur_columns(int base);
 
   /// Without a gradient the vertical phase is where x and y are at hand.
   __device__ __forceinline__ void sum_l1(
       int base,
       const T (&x)[kRows],
-      const T (&y)[kRows]) {
-    if (p.partials == nullptr) {
-      return;
-    }
-    const int own = thread - margin;
-    const Span inside = span_from(
-        base,
-        max(y0, p.l1_region.y0),
-        min(y1, p.l1_region.y1),
-        own >= 0 && own < strip_width && p.l1_region.has_column(input_column));
-    T w[kRows];
-    load_weights(base, input_column, p.weight.stride[2], inside, w);
-    T sum = T(0);
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      sum += inside.has(i) ? w[i] * fabs(x[i] - y[i]) : T(0);
-    }
-    l1_sum.add(sum);
-  }
+      const T (&y)[kRows]);
 
-  /// Weights from (row, column) on, 1 where there are none; 0 outside of the span.
+  /// Weights from (row, column) on, 0 outside of the span.
   template <int kCount>
   __device__ __forceinline__ void load_weights(
       int row,
       int column,
       std::int64_t step_bytes,
       const Span& inside,
-      T (&w)[kCount]) const {
-    if (has_weights()) {
-      load_values(
-          p.weight.at(image, channel, row, column),
-          step_bytes,
-          p.weight.element,
-          inside,
-          w);
-    } else {
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        w[i] = T(1);
-      }
-    }
-  }
+      Raw<T> (&raw)[kCount]) const;
+
+  /// Weights as numbers, 1 where there are none.
+  template <int kCount>
+  __device__ __forceinline__ void convert_weights(
+      const Raw<T> (&raw)[kCount],
+      T (&w)[kCount]) const;
 
   /// Horizontal phase: one row of the map, by one warp.
-  __device__ __forceinline__ void blur_row(int row) {
-    // Rows that no output of this item needs are left out.
-    const int halo = margin - radius;
-    if (row < y0 - halo || row >= y1 + halo) {
-      return;
-    }
-    const int quads = (P::kThreads - 2 * radius + 3) / 4;
-    T sum = T(0);
-#pragma unroll
-    for (int round = 0; round < kRounds; ++round) {
-      const int quad = round * kWarpSize + lane;
-      Quad<T> partials[kPartials];
-      if (quad < quads) {
-        Quad<T> blurred[4];
-#pragma unroll
-        for (int m = 0; m < 4; ++m) {
-          blurred[m] =
-              horizontal_blur<kRadius>(map_row(m, warp) + 4 * quad, p.window);
-        }
-        sum += map_quad(row, x0 - halo + 4 * quad, blurred, partials);
-      }
-      if constexpr (P::kHasGradient) {
-        warp_barrier<8>();
-        if (quad < quads) {
-#pragma unroll
-          for (int m = 0; m < kPartials; ++m) {
-            store_quad(map_row(m, warp) + 4 * quad, partials[m]);
-          }
-        }
-      }
-    }
-    dssim_sum.add(sum);
-
-    if constexpr (P::kHasGradient) {
-      warp_barrier<9>();
-      const int output_quads = (strip_width + 3) / 4;
-#pragma unroll
-      for (int round = 0; round < kRounds; ++round) {
-        const int quad = round * kWarpSize + lane;
-        Quad<T> blurred[kPartials];
-        if (quad < output_quads) {
-#pragma unroll
-          for (int m = 0; m < kPartials; ++m) {
-            blurred[m] =
-                horizontal_blur<kRadius>(map_row(m, warp) + 4 * quad, p.window);
-          }
-        }
-        warp_barrier<10>();
-        if (quad < output_quads) {
-#pragma unroll
-          for (int m = 0; m < kPartials; ++m) {
-            store_quad(map_row(m, warp) + 4 * quad, blurred[m]);
-          }
-        }
-      }
-    }
-  }
+  __device__ __forceinline__ void blur_row(int row);
 
   /// SSIM at four neighbouring pixels: returns this item's share of the sum of
   /// (1 - SSIM) / kValueScale, and leaves the map or the partial derivatives.
   __device__ __forceinline__ T map_quad(
       int row,
       int column,
+      const Span& inside,
+      const Raw<T> (&weights)[4],
       const Quad<T> (&blurred)[4],
-      Quad<T> (&partials)[kPartials]) const {
-    const Span inside = span_from(
-        column, p.map_region.x0, p.map_region.x1, p.map_region.has_row(row));
-    const Span own = span_from(
-        column,
-        max(x0, p.map_region.x0),
-        min(x0 + strip_width, p.map_region.x1),
-        row >= y0 && row < y1 && p.map_region.has_row(row));
-    T w[4];
-    load_weights(row, column, p.weight.stride[3], inside, w);
-    T dssim[4];
-    T sum = T(0);
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const SSIMPixel<T, Math> pixel(
-          {blurred[0].v[j], blurred[1].v[j], blurred[2].v[j], blurred[3].v[j]},
-          {pivot, p.two_c1, p.two_c2});
-      dssim[j] = pixel.dssim_half();
-      sum += own.has(j) ? w[j] * dssim[j] : T(0);
-      if constexpr (P::kHasGradient) {
-        const Partials<T> d = pixel.partials();
-        partials[0].v[j] = w[j] * (d.ms + d.md);
-        partials[1].v[j] = w[j] * d.ss;
-        partials[2].v[j] = w[j] * d.dd;
-        if constexpr (kMode == Mode::kBothGradients) {
-          partials[3].v[j] = w[j] * (d.ms - d.md);
-        }
-      }
-    }
-    if (P::kHasGradient && !inside.covers(4)) {
-#pragma unroll
-      for (int m = 0; m < kPartials; ++m) {
-#pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          partials[m].v[j] = inside.has(j) ? partials[m].v[j] : T(0);
-        }
-      }
-    }
-    if constexpr (kMode == Mode::kMap) {
-      store_map(row, column, dssim, w, own);
-    }
-    return sum;
-  }
+      Quad<T> (&partials)[kPartials]) const;
 
   /// w (l1 |x - y| + dssim (1 - ssim) + offset) at four neighbouring pixels.
   __device__ __forceinline__ void store_map(
@@ -480,102 +276,42 @@ class StripKernel {
       int column,
       const T (&dssim)[4],
       const T (&w)[4],
-      const Span& own) const {
-    T values[4];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      values[j] = Math::fma(p.dssim * kValueScale, dssim[j], p.offset);
-    }
-    if (p.l1 != T(0)) {
-      T x[4], y[4];
-      const auto fetch = [&](const Image& of, T(&pixels)[4]) {
-        load_values(
-            of.at(image, channel, row, column),
-            of.stride[3],
-            of.element,
-            own,
-            pixels);
-      };
-      fetch(p.input, x);
-      fetch(p.target, y);
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        values[j] = Math::fma(p.l1, fabs(x[j] - y[j]), values[j]);
-      }
-    }
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      values[j] *= w[j];
-    }
-    store_values(
-        p.map.at(
-            image, channel, row - p.map_region.y0, column - p.map_region.x0),
-        p.map.stride[3],
-        p.map.element,
-        own,
-        values);
+      const Span& own) const;
+
+  __device__ __forceinline__ bool owns_output_column() const {
+    return thread < strip_width && output_column < p.width;
+  }
+
+  /// Of the rows from `row` on in the output column, those that L1 counts here.
+  __device__ __forceinline__ Span l1_span(int row) const {
+    return span_from(
+        row,
+        max(y0, p.l1_region.y0),
+        min(y1, p.l1_region.y1),
+        owns_output_column() && p.l1_region.has_column(output_column));
   }
 
   /// Vertical phase: the blurred partials make the gradient of kRows rows.
   __device__ __forceinline__ void store_gradient(
       int row,
       const Raw<T> (&input_again)[kRows],
-      const Raw<T> (&target_again)[kRows]) {
-    const bool own_column = thread < strip_width && output_column < p.width;
-    const Span own = span_from(row, y0, y1, own_column);
-    const Span in_l1 = span_from(
-        row,
-        max(y0, p.l1_region.y0),
-        min(y1, p.l1_region.y1),
-        own_column && p.l1_region.has_column(output_column));
-    T x[kRows], y[kRows], w[kRows];
-    convert_all(input_type(), input_again, x);
-    convert_all(target_type(), target_again, y);
-    load_weights(row, output_column, p.weight.stride[2], in_l1, w);
-    T grad_x[kRows], grad_y[kRows];
-    T sum = T(0);
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      T blurred[kPartials];
-#pragma unroll
-      for (int m = 0; m < kPartials; ++m) {
-        blurred[m] = backward[m].push(map_row(m, i)[thread], p.window);
-      }
-      const T s = (x[i] - pivot) + y[i];
-      const T d = x[i] - y[i];
-      const T l1_weight = in_l1.has(i) && d != T(0) ? w[i] : T(0);
-      sum = Math::fma(l1_weight, fabs(d), sum);
-      const T l1_size = l1_weight * l1_scale;
-      const T l1_part = d < T(0) ? -l1_size : l1_size;
-      const T mean_part = Math::fma(s, blurred[1], blurred[0]);
-      grad_x[i] =
-          Math::fma(dssim_scale, Math::fma(d, blurred[2], mean_part), l1_part);
-      if constexpr (kMode == Mode::kBothGradients) {
-        const T other_part = Math::fma(s, blurred[1], blurred[3]);
-        grad_y[i] = Math::fma(
-            dssim_scale, Math::fnma(d, blurred[2], other_part), -l1_part);
-      }
-    }
-    l1_sum.add(sum);
-    store_rows(p.grad_input, row, own, grad_x);
-    if constexpr (kMode == Mode::kBothGradients) {
-      store_rows(p.grad_target, row, own, grad_y);
-    }
-  }
+      const Raw<T> (&target_again)[kRows],
+      const Raw<T> (&weights)[kRows]);
 
   __device__ __forceinline__ void store_rows(
       const MutableImage& to,
       int row,
       const Span& own,
-      const T (&values)[kRows]) const {
-    store_values(
-        to.at(image, channel, row, output_column),
-        to.stride[2],
-        gradient_type(to),
-        own,
-        values);
-  }
+      const T (&values)[kRows]) const;
 };
+
+} // namespace fused_ssim::detail::cuda
+
+#include "horizontal_phase.cuh"
+#include "strip_loading.cuh"
+#include "vertical_phase.cuh"
+
+namespace fused_ssim::detail::cuda {
 
 template <typename T, int kRadius, Mode kMode, typename Images>
 __global__ void __launch_bounds__(

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "backend.h"
+#include "ssim_math.h"
+
+namespace fused_ssim::detail::cuda {
+
+/// What the compiler knows of the images. Without it the kernel switches on types at
+/// run time, which costs more in registers than in time.
+struct AnyImages {
+  static constexpr bool kMayHaveWeights = true;
+
+  static FUSED_SSIM_HOST_DEVICE Element input(Element element) {
+    return element;
+  }
+  static FUSED_SSIM_HOST_DEVICE Element target(Element element) {
+    return element;
+  }
+  static FUSED_SSIM_HOST_DEVICE Element gradient(Element element) {
+    return element;
+  }
+};
+
+template <Element kInput, Element kTarget, bool kWeights>
+struct KnownImages {
+  static constexpr bool kMayHaveWeights = kWeights;
+
+  static FUSED_SSIM_HOST_DEVICE Element input(Element) {
+    return kInput;
+  }
+  static FUSED_SSIM_HOST_DEVICE Element target(Element) {
+    return kTarget;
+  }
+  /// A float16 image's may be float32.
+  static FUSED_SSIM_HOST_DEVICE Element gradient(Element element) {
+    return kInput == Element::kFloat32 ? kInput : element;
+  }
+};
+
+} // namespace fused_ssim::detail::cuda
