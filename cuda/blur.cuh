@@ -90,15 +90,21 @@ __device__ __forceinline__ Quad<T> horizontal_blur(
         values[4 * q + i] = quad.v[i];
       }
     }
+    // From the outer taps inward: the sum is small until its last terms, which
+    // halves the rounding error of a sum from left to right.
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       result.v[j] = values[j] * window.taps[kRadius];
+      result.v[j] =
+          Math::fma(values[j + 2 * kRadius], window.taps[kRadius], result.v[j]);
 #pragma unroll
-      for (int k = 1; k <= 2 * kRadius; ++k) {
-        const int distance = k > kRadius ? k - kRadius : kRadius - k;
+      for (int k = kRadius - 1; k > 0; --k) {
         result.v[j] =
-            Math::fma(values[j + k], window.taps[distance], result.v[j]);
+            Math::fma(values[j + kRadius - k], window.taps[k], result.v[j]);
+        result.v[j] =
+            Math::fma(values[j + kRadius + k], window.taps[k], result.v[j]);
       }
+      result.v[j] = Math::fma(values[j + kRadius], window.taps[0], result.v[j]);
     }
   } else {
     const int radius = window.radius;

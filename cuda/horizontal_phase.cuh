@@ -93,7 +93,7 @@ __device__ __forceinline__ T StripKernel<T, kRadius, kMode, Images>::map_quad(
   for (int j = 0; j < 4; ++j) {
     const SSIMPixel<T, Math> pixel(
         {blurred[0].v[j], blurred[1].v[j], blurred[2].v[j], blurred[3].v[j]},
-        {pivot, p.two_c1, p.two_c2});
+        {pivot, p.two_c1, p.two_c2, offset});
     dssim[j] = pixel.dssim_half();
     sum += own.has(j) ? w[j] * dssim[j] : T(0);
     if constexpr (P::kHasGradient) {

@@ -51,6 +51,40 @@ __device__ __forceinline__ Sums block_sum(Sums sums, Sums* scratch) {
   return total;
 }
 
+/// Between which values s and d lie; none yet where low > high.
+struct Ranges {
+  float low_s, high_s, low_d, high_d;
+
+  __device__ __forceinline__ void include(const Ranges& other) {
+    low_s = fminf(low_s, other.low_s);
+    high_s = fmaxf(high_s, other.high_s);
+    low_d = fminf(low_d, other.low_d);
+    high_d = fmaxf(high_d, other.high_d);
+  }
+};
+
+/// As block_sum.
+template <int kBarrier>
+__device__ __forceinline__ Ranges block_ranges(Ranges ranges, Ranges* scratch) {
+  for (int step = kWarpSize / 2; step > 0; step /= 2) {
+    ranges.include(
+        {__shfl_xor_sync(kFullWarp, ranges.low_s, step),
+         __shfl_xor_sync(kFullWarp, ranges.high_s, step),
+         __shfl_xor_sync(kFullWarp, ranges.low_d, step),
+         __shfl_xor_sync(kFullWarp, ranges.high_d, step)});
+  }
+  block_barrier<kBarrier>();
+  if (threadIdx.x % kWarpSize == 0) {
+    scratch[threadIdx.x / kWarpSize] = ranges;
+  }
+  block_barrier<kBarrier + 1>();
+  Ranges total = scratch[0];
+  for (unsigned warp = 1; warp < blockDim.x / kWarpSize; ++warp) {
+    total.include(scratch[warp]);
+  }
+  return total;
+}
+
 /// The sums of the weights of both regions.
 template <int kBarrier>
 __device__ __forceinline__ Sums
@@ -70,12 +104,6 @@ weight_sums(const Normaliser& normaliser, Sums* scratch) {
 /// sum / weights, and 0 where nothing weighs.
 __device__ __forceinline__ double mean_of(double sum, double weights) {
   return weights != 0 ? sum / weights : 0;
-}
-
-/// `pivot` with 12 bits: then x - pivot, for x near pivot / 2 with its 24 bits, is
-/// exact (NOTE [ Sum and difference ]).
-__device__ __forceinline__ float round_pivot(float pivot) {
-  return bit_cast<float>(bit_cast<std::uint32_t>(pivot) & 0xfffff000u);
 }
 
 } // namespace fused_ssim::detail::cuda

@@ -98,7 +98,7 @@ class StripKernel {
 
   CompensatedSum<T> dssim_sum, l1_sum;
   T dssim_scale, l1_scale; // of the gradients
-  T pivot;
+  T pivot, offset; // p and q
 
   // The item.
   std::int64_t image;
@@ -161,7 +161,7 @@ class StripKernel {
 
     input_at = p.input.at(image, channel, 0, input_column);
     target_at = p.target.at(image, channel, 0, input_column);
-    find_pivot();
+    find_pivots();
 #pragma unroll
     for (int m = 0; m < 4; ++m) {
       forward[m].clear();
@@ -230,8 +230,8 @@ class StripKernel {
       int column,
       Raw<T> (&raw)[kRows]) const;
 
-  /// The mean of x + y over some rows of the item, where it is finite.
-  __device__ __forceinline__ void find_pivot();
+  /// p and q from the finite pixels of some rows of the item.
+  __device__ __forceinline__ void find_pivots();
 
   /// Vertical phase: the step's rows of s, d, s^2 and d^2, blurred, to `maps`.
   __device__ __forceinline__ void blur_columns(int base);

@@ -4,6 +4,8 @@
 
 #include "ssim_kernel.cuh"
 
+#include <cfloat>
+
 namespace fused_ssim::detail::cuda {
 
 template <typename T, int kRadius, Mode kMode, typename Images>
@@ -31,7 +33,7 @@ __device__ __forceinline__ void StripKernel<T, kRadius, kMode, Images>::
 
 template <typename T, int kRadius, Mode kMode, typename Images>
 __device__ __forceinline__ void StripKernel<T, kRadius, kMode, Images>::
-    find_pivot() {
+    find_pivots() {
   constexpr int kSamples = 8;
   const int step = max(1, (y1 - y0) / kSamples);
   const bool in_image =
@@ -51,17 +53,20 @@ __device__ __forceinline__ void StripKernel<T, kRadius, kMode, Images>::
       };
   sample(p.input, input_type(), input_at, x);
   sample(p.target, target_type(), target_at, y);
-  Sums sums = {0, 0};
+  Ranges ranges = {FLT_MAX, -FLT_MAX, FLT_MAX, -FLT_MAX};
 #pragma unroll
   for (int i = 0; i < kSamples; ++i) {
     const float s = static_cast<float>(x[i] + y[i]);
-    if (inside.has(i) && isfinite(s)) {
-      sums.dssim += s;
-      sums.l1 += 1;
+    const float d = static_cast<float>(x[i] - y[i]);
+    if (inside.has(i) && isfinite(s) && isfinite(d)) {
+      ranges.include({s, s, d, d});
     }
   }
-  sums = block_sum<6>(sums, scratch);
-  pivot = round_pivot(static_cast<float>(mean_of(sums.dssim, sums.l1)));
+  ranges = block_ranges<6>(ranges, reinterpret_cast<Ranges*>(scratch));
+  const bool any = ranges.low_s <= ranges.high_s;
+  const float two_c2 = static_cast<float>(p.two_c2);
+  pivot = any ? detail::pivot(ranges.low_s, ranges.high_s) : 0.0f;
+  offset = any ? detail::offset(ranges.low_d, ranges.high_d, two_c2) : 0.0f;
 }
 
 template <typename T, int kRadius, Mode kMode, typename Images>

@@ -18,7 +18,7 @@ __device__ __forceinline__ void StripKernel<T, kRadius, kMode, Images>::
 #pragma unroll
   for (int i = 0; i < kRows; ++i) {
     const T s = (x[i] - pivot) + y[i];
-    const T d = x[i] - y[i];
+    const T d = (x[i] - y[i]) - offset;
     map_row(0, i)[thread] = forward[0].push(s, p.window);
     map_row(1, i)[thread] = forward[1].push(d, p.window);
     map_row(2, i)[thread] = forward[2].push(s * s, p.window);
@@ -81,12 +81,14 @@ __device__ __forceinline__ void StripKernel<T, kRadius, kMode, Images>::
     const T l1_size = l1_weight * l1_scale;
     const T l1_part = d < T(0) ? -l1_size : l1_size;
     const T mean_part = Math::fma(s, blurred[1], blurred[0]);
-    grad_x[i] =
-        Math::fma(dssim_scale, Math::fma(d, blurred[2], mean_part), l1_part);
+    grad_x[i] = Math::fma(
+        dssim_scale, Math::fma(d - offset, blurred[2], mean_part), l1_part);
     if constexpr (kMode == Mode::kBothGradients) {
       const T other_part = Math::fma(s, blurred[1], blurred[3]);
       grad_y[i] = Math::fma(
-          dssim_scale, Math::fnma(d, blurred[2], other_part), -l1_part);
+          dssim_scale,
+          Math::fnma(d - offset, blurred[2], other_part),
+          -l1_part);
     }
   }
   l1_sum.add(sum);

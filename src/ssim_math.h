@@ -9,11 +9,13 @@
 // E[x^2] - mu^2 all the digits that the two have in common: on bright, flat or
 // nearly equal images that is all there are. We blur, of
 //
-//     s = x + y - p   and   d = x - y,
+//     s = x + y - p   and   d = x - y - q,
 //
-// s, d, s^2 and d^2 instead, where the pivot p is any number near the local mean
-// of x + y. With ms' = blur(s), ms = ms' + p, md = blur(d),
-// Vs = blur(s^2) - ms'^2, Vd = blur(d^2) - md^2, SSIM is (N1 / D1) (N2 / D2) with
+// s, d, s^2 and d^2 instead, where the pivot p is any number near the local values
+// of x + y, and q one near those of x - y, but 0 unless all of these are nearly the
+// same (pivot() and offset() below). With ms' = blur(s), ms = ms' + p,
+// md' = blur(d), md = md' + q, Vs = blur(s^2) - ms'^2, Vd = blur(d^2) - md'^2, SSIM
+// is (N1 / D1) (N2 / D2) with
 //
 //     N1 = ms^2 - md^2 + 2 C1    D1 = ms^2 + md^2 + 2 C1
 //     N2 = Vs - Vd + 2 C2        D2 = Vs + Vd + 2 C2
@@ -25,7 +27,7 @@
 // Each term of this and of the derivatives is a product with md or Vd: where the
 // images agree they vanish exactly, so that SSIM is exactly 1 and its gradient
 // exactly 0, and SSIM <= 1 without a clamp. Outside the image x = y = 0, hence
-// s = -p and d = 0 there.
+// s = -p and d = -q there.
 //
 // The gradient of the sum of 1 - SSIM follows from the partial derivatives in the
 // four blurred maps and the adjoint blur G* (a blur too: the window is symmetric;
@@ -49,14 +51,35 @@ namespace fused_ssim::detail {
 /// The four blurred maps at one pixel.
 template <typename T>
 struct Blurred {
-  T s, d, ss, dd; // blur(s) (not yet shifted back by p), blur(d), ...
+  T s, d, ss, dd; // blur(s), blur(d) (not yet shifted back), blur(s^2), ...
 };
 
-/// p, 2 C1 and 2 C2.
+/// p, 2 C1, 2 C2 and q.
 template <typename T>
 struct SSIMConstants {
   T pivot, two_c1, two_c2;
+  T offset = T(0);
 };
+
+/// p for values of x + y between low and high: their middle, since the variance's
+/// rounding error grows with the square of the largest |s|. Of 12 bits, so that
+/// x - p, for x near p / 2 with its 24 bits, is exact.
+FUSED_SSIM_HOST_DEVICE float pivot(float low, float high) {
+  const float middle = 0.5f * (low + high);
+  const float shifted = middle * 4097.0f; // Veltkamp's splitting
+  return shifted - (shifted - middle);
+}
+
+/// q for values of x - y between low and high. A common offset of the images cancels
+/// in the gradient, except for the rounding of blur(d); q takes it out before. It has
+/// to stay small against C2: where the images agree all the same, Vd is not exactly 0
+/// with it, but q^2 2^-24.
+FUSED_SSIM_HOST_DEVICE float offset(float low, float high, float two_c2) {
+  const float middle = 0.5f * (low + high);
+  const float spread = 0.5f * (high - low);
+  const bool alike = 2 * spread <= (middle < 0 ? -middle : middle);
+  return alike && 8 * middle * middle <= two_c2 ? middle : 0.0f;
+}
 
 /// 1 - SSIM = kValueScale * dssim_half.
 constexpr int kValueScale = 2;
@@ -88,7 +111,7 @@ struct ScalarMath {
 /// The quantities that value and partials share.
 template <typename T, typename Math>
 struct SSIMPixel {
-  T ms, md, ms_shifted; // means; ms_shifted = ms - p
+  T ms, md, ms_shifted, md_shifted; // means, and ms - p, md - q
   T md2, m1, v2; // md^2, ms^2 + 2 C1, Vs + 2 C2
   T inv_d1, inv_d2; // 1 / D1, 1 / D2
   T luminance; // N1 / D1
@@ -100,10 +123,11 @@ struct SSIMPixel {
       const SSIMConstants<T>& constants) {
     ms_shifted = blurred.s;
     ms = ms_shifted + constants.pivot;
-    md = blurred.d;
+    md_shifted = blurred.d;
+    md = md_shifted + constants.offset;
     md2 = md * md;
     m1 = Math::fma(ms, ms, constants.two_c1);
-    const T vd = Math::fnma(md, md, blurred.dd);
+    const T vd = Math::fnma(md_shifted, md_shifted, blurred.dd);
     v2 = Math::fnma(ms_shifted, ms_shifted, blurred.ss) + constants.two_c2;
     n2 = v2 - vd;
     inv_d1 = Math::reciprocal(m1 + md2);
@@ -125,7 +149,7 @@ struct SSIMPixel {
     p.ss = -(l_inv_d2 * vd_ratio);
     p.dd = l_inv_d2 * inv_d2 * v2;
     p.ms = -Math::fma(ms * md2, contrast_inv, ms_shifted * p.ss);
-    p.md = md * (m1 * contrast_inv - p.dd);
+    p.md = Math::fnma(md_shifted, p.dd, md * (m1 * contrast_inv));
     return p;
   }
 };
