@@ -168,6 +168,7 @@ class Evaluation {
       params.window.taps[k] = static_cast<T>(problem_.window.taps[k]);
     }
     params.two_c1 = static_cast<T>(2 * problem_.c1);
+    params.data_range = static_cast<float>(problem_.data_range);
     params.two_c2 = static_cast<T>(2 * problem_.c2);
     params.l1 = static_cast<T>(problem_.l1);
     params.dssim = static_cast<T>(problem_.dssim);

@@ -84,6 +84,7 @@ struct SSIMParams {
   Region map_region, l1_region;
   Taps<T> window;
   T two_c1, two_c2;
+  float data_range;
 
   /// map = w (l1 |x - y| + dssim (1 - ssim) + offset).
   T l1, dssim, offset;

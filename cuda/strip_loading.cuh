@@ -59,7 +59,8 @@ __device__ __forceinline__ void StripKernel<T, kRadius, kMode, Images>::
     const float s = static_cast<float>(x[i] + y[i]);
     const float d = static_cast<float>(x[i] - y[i]);
     if (inside.has(i) && isfinite(s) && isfinite(d)) {
-      ranges.include({s, s, d, d});
+      const float sample = pivot_sample(s, p.data_range);
+      ranges.include({sample, sample, d, d});
     }
   }
   ranges = block_ranges<6>(ranges, reinterpret_cast<Ranges*>(scratch));

@@ -68,6 +68,7 @@ struct Problem {
 
   Window window;
   double c1 = 0, c2 = 0; // (k1 L)^2, (k2 L)^2
+  double data_range = 1; // L, for the pivot alone
 
   /// The map's region: the image, or, if `valid`, the image less
   /// `window.radius` pixels on each side (at least one pixel is left).

@@ -123,6 +123,7 @@ Problem make_problem(
   const double range = objective.data_range;
   problem.c1 = objective.k1 * range * objective.k1 * range;
   problem.c2 = objective.k2 * range * objective.k2 * range;
+  problem.data_range = range;
   problem.valid = objective.valid;
   problem.crop_l1 = objective.crop_l1;
   problem.l1 = objective.l1;

@@ -61,6 +61,13 @@ struct SSIMConstants {
   T offset = T(0);
 };
 
+/// A value of x + y for pivot(): a pixel far outside of the range L, as renders have
+/// early in a training, is not to ruin the pivot for all others.
+FUSED_SSIM_HOST_DEVICE float pivot_sample(float s, float data_range) {
+  const float limit = 2 * data_range;
+  return s < -limit ? -limit : s > limit ? limit : s;
+}
+
 /// p for values of x + y between low and high: their middle, since the variance's
 /// rounding error grows with the square of the largest |s|. Of 12 bits, so that
 /// x - p, for x near p / 2 with its 24 bits, is exact.
