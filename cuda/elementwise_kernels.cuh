@@ -120,9 +120,11 @@ __global__ void __launch_bounds__(kElementwiseThreads)
     finish_kernel(const FinishParams p) {
   Sums* const scratch = reinterpret_cast<Sums*>(shared_memory());
   Sums sums = {0, 0};
-  for (int i = threadIdx.x; i < p.blocks; i += blockDim.x) {
-    sums.dssim += p.partials[i].dssim;
-    sums.l1 += p.partials[i].l1;
+  for (int i = threadIdx.x; i < p.dssim_blocks; i += blockDim.x) {
+    sums.dssim += p.dssim_partials[i].dssim;
+  }
+  for (int i = threadIdx.x; i < p.l1_blocks; i += blockDim.x) {
+    sums.l1 += p.l1_partials[i].l1;
   }
   sums = block_sum<0>(sums, scratch);
   const Sums weights = weight_sums<2>(p.normaliser, scratch);
@@ -141,11 +143,15 @@ __global__ void __launch_bounds__(kElementwiseThreads)
       *static_cast<float*>(result) = static_cast<float>(value);
     }
   };
+  // A term that does not count is left out, lest its NaN counts.
+  const auto term = [](double factor, double value) {
+    return factor != 0 ? factor * value : 0;
+  };
   write(
       p.value,
-      p.mean
-          ? p.l1 * mean_l1 + p.dssim * mean_dssim + p.offset
-          : p.l1 * sums.l1 + p.dssim * sums.dssim + p.offset * weights.dssim);
+      p.mean ? term(p.l1, mean_l1) + term(p.dssim, mean_dssim) + p.offset
+             : term(p.l1, sums.l1) + term(p.dssim, sums.dssim) +
+              term(p.offset, weights.dssim));
   write(p.mean_l1, mean_l1);
   write(p.mean_ssim, 1 - mean_dssim);
 }

@@ -94,9 +94,10 @@ class Evaluation {
       : problem_(problem),
         outputs_(outputs),
         device_(device),
-        workspace_((kMaxBlocks + kElementwiseBlocks) * sizeof(Sums)),
+        workspace_((kMaxBlocks + 2 * kElementwiseBlocks) * sizeof(Sums)),
         partials_(static_cast<Sums*>(workspace_.data())),
-        weight_partials_(partials_ + kMaxBlocks) {}
+        l1_partials_(partials_ + kMaxBlocks),
+        weight_partials_(l1_partials_ + kElementwiseBlocks) {}
 
   void run() {
     const bool map = outputs_.map.data != nullptr;
@@ -108,13 +109,19 @@ class Evaluation {
     sum_weights(scalars || gradients);
     if (map) {
       run_ssim<Mode::kMap>(false);
-    } else if (gradients && with_ssim) {
+      return;
+    }
+    // SSIM has a part in the gradient, or in the scalars alone, or in neither; where
+    // it has none in the gradient, L1 is computed apart from it.
+    if (gradients && with_ssim) {
       run_ssim<Mode::kGradient>(scalars);
-    } else if (with_ssim || outputs_.ssim != nullptr) {
-      run_ssim<Mode::kSums>(scalars);
-      run_l1(false, gradients);
     } else {
-      run_l1(scalars, gradients || scalars);
+      if (with_ssim || outputs_.ssim != nullptr) {
+        run_ssim<Mode::kSums>(scalars);
+      }
+      if (!with_ssim) {
+        run_l1(scalars);
+      }
     }
     if (scalars) {
       finish();
@@ -127,8 +134,9 @@ class Evaluation {
   const DeviceScope& device_;
   Workspace workspace_;
   Sums* partials_; // [kMaxBlocks]
+  Sums* l1_partials_; // [kElementwiseBlocks]
   Sums* weight_partials_; // [kElementwiseBlocks]
-  unsigned blocks_ = 0; // whose partial sums are there
+  unsigned blocks_ = 0, l1_blocks_ = 0; // whose partial sums are there
   Normaliser normaliser_{};
 
   void sum_weights(bool wanted) {
@@ -211,24 +219,24 @@ class Evaluation {
     blocks_ = blocks;
   }
 
-  void run_l1(bool sums, bool wanted) {
-    if (!wanted) {
-      return;
-    }
+  void run_l1(bool sums) {
     const std::int64_t rows =
         problem_.batch * problem_.channels * problem_.height;
     const auto blocks =
         static_cast<unsigned>(std::min(rows, kElementwiseBlocks));
-    launch_l1(ssim_params(sums), blocks);
-    if (sums) {
-      blocks_ = blocks;
-    }
+    auto params = ssim_params(sums);
+    params.partials = sums ? l1_partials_ : nullptr;
+    launch_l1(params, blocks);
+    l1_blocks_ = blocks;
   }
 
   void finish() {
     FinishParams params{};
-    params.partials = partials_;
-    params.blocks = static_cast<int>(blocks_);
+    const bool apart = l1_blocks_ != 0;
+    params.dssim_partials = partials_;
+    params.dssim_blocks = static_cast<int>(blocks_);
+    params.l1_partials = apart ? l1_partials_ : partials_;
+    params.l1_blocks = static_cast<int>(apart ? l1_blocks_ : blocks_);
     params.normaliser = normaliser_;
     params.l1 = problem_.l1;
     params.dssim = problem_.dssim;

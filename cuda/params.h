@@ -111,8 +111,9 @@ struct WeightSumParams {
 };
 
 struct FinishParams {
-  const Sums* partials; // [blocks]
-  int blocks;
+  const Sums* dssim_partials; // [dssim_blocks]; their `dssim` counts
+  const Sums* l1_partials; // [l1_blocks]; their `l1` counts
+  int dssim_blocks, l1_blocks;
   Normaliser normaliser;
   double l1, dssim, offset;
   bool mean;

@@ -34,6 +34,6 @@ struct Policy {
 };
 
 /// Blocks at most; each leaves 16 bytes of partial sums.
-constexpr int kMaxBlocks = 4096;
+constexpr int kMaxBlocks = 2048;
 
 } // namespace fused_ssim::detail::cuda

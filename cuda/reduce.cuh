@@ -17,7 +17,8 @@ class CompensatedSum {
   __device__ __forceinline__ void add(T value) {
     const T corrected = value - lost_;
     const T sum = sum_ + corrected;
-    lost_ = (sum - sum_) - corrected;
+    const T lost = (sum - sum_) - corrected;
+    lost_ = lost == lost ? lost : T(0); // of an infinite sum
     sum_ = sum;
   }
 

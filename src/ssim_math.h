@@ -12,8 +12,7 @@
 //     s = x + y - p   and   d = x - y - q,
 //
 // s, d, s^2 and d^2 instead, where the pivot p is any number near the local values
-// of x + y, and q one near those of x - y, but 0 unless all of these are nearly the
-// same (pivot() and offset() below). With ms' = blur(s), ms = ms' + p,
+// of x + y, and q one near those of x - y, or 0 (pivot() and offset() below). With ms' = blur(s), ms = ms' + p,
 // md' = blur(d), md = md' + q, Vs = blur(s^2) - ms'^2, Vd = blur(d^2) - md'^2, SSIM
 // is (N1 / D1) (N2 / D2) with
 //
@@ -77,15 +76,13 @@ FUSED_SSIM_HOST_DEVICE float pivot(float low, float high) {
   return shifted - (shifted - middle);
 }
 
-/// q for values of x - y between low and high. A common offset of the images cancels
-/// in the gradient, except for the rounding of blur(d); q takes it out before. It has
-/// to stay small against C2: where the images agree all the same, Vd is not exactly 0
-/// with it, but q^2 2^-24.
+/// q for values of x - y between low and high: their middle. What the differences
+/// have in common cancels in the gradient, except for the rounding of blur(d); q takes
+/// it out before. It has to be small against C2, or else 0: where the images agree all
+/// the same, Vd is not exactly 0 with it, but q^2 2^-24.
 FUSED_SSIM_HOST_DEVICE float offset(float low, float high, float two_c2) {
   const float middle = 0.5f * (low + high);
-  const float spread = 0.5f * (high - low);
-  const bool alike = 2 * spread <= (middle < 0 ? -middle : middle);
-  return alike && 8 * middle * middle <= two_c2 ? middle : 0.0f;
+  return 8 * middle * middle <= two_c2 ? middle : 0.0f;
 }
 
 /// 1 - SSIM = kValueScale * dssim_half.

@@ -1,0 +1,100 @@
+#pragma once
+
+// The threads of a block, as fibers. NOTE [ Emulated threads ]
+
+#include "fiber_stack.h"
+#include "scheduler.h"
+
+#include <boost/context/fiber.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace fused_ssim::detail::cuda::emulation {
+
+enum class State { kReady, kBlockBarrier, kWarpBarrier, kShuffle, kExited };
+
+struct Thread {
+  FiberStack stack;
+  StackBounds bounds = stack.bounds();
+  boost::context::fiber fiber; // where this thread goes on
+  boost::context::fiber scheduler; // where the scheduler goes on, meanwhile
+  State state = State::kReady;
+  unsigned mask = 0; // of the warp operation that it waits at
+  unsigned source = 0; // lane, of the shuffle that it waits at
+  std::uint64_t value = 0; // given to the shuffle
+  std::uint64_t result = 0; // got from it
+};
+
+/// Runs one block after the other, on the host thread that made it.
+class Block {
+ public:
+  /// The one that runs on this host thread, and its thread that runs.
+  static Block& current();
+
+  Block(unsigned threads, const std::function<void()>& kernel)
+      : kernel_(kernel),
+        threads_(threads),
+        ready_((threads + kWarpSize - 1) / kWarpSize) {}
+
+  void run(std::size_t shared_bytes, std::mt19937& random);
+
+  char* shared_memory() {
+    return shared_;
+  }
+
+  void block_barrier() {
+    wait(State::kBlockBarrier, 0);
+  }
+
+  void warp_barrier(unsigned mask) {
+    require_in_mask(current_ % kWarpSize, mask);
+    wait(State::kWarpBarrier, mask);
+  }
+
+  std::uint64_t shuffle(unsigned mask, std::uint64_t value, unsigned source) {
+    require_in_mask(current_ % kWarpSize, mask);
+    require_in_mask(source, mask);
+    auto& thread = threads_[current_];
+    thread.value = value;
+    thread.source = source;
+    wait(State::kShuffle, mask);
+    return thread.result;
+  }
+
+ private:
+  void start(unsigned index);
+  void resume(unsigned index);
+  bool choose(unsigned& index, std::mt19937& random);
+  void cancel();
+
+  void wait(State state, unsigned mask);
+  void exit(unsigned index);
+  void make_ready(unsigned index);
+  void release_block();
+  void release_warp(unsigned warp, State state, unsigned mask);
+
+  void require_in_mask(unsigned lane, unsigned mask) const;
+  std::string describe() const;
+
+  const std::function<void()>& kernel_;
+  std::vector<Thread> threads_;
+  std::vector<unsigned> ready_; // [warp], a bit for each lane that may run
+  StackBounds host_;
+
+  char* shared_ = nullptr; // [shared_bytes]
+  unsigned current_ = 0; // the thread that runs
+  unsigned live_ = 0; // threads that have not returned
+  unsigned at_barrier_ = 0; // threads at the block barrier
+  bool new_span_ = false; // the block barrier has just let everybody go
+  bool one_warp_first_ = false;
+  bool cancelled_ = false;
+  std::exception_ptr error_;
+};
+
+} // namespace fused_ssim::detail::cuda::emulation

@@ -1,0 +1,74 @@
+// Stands in for the CPU kernels, so that CPU tensors go through the CUDA kernels.
+
+#include "backend.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+
+namespace fused_ssim::detail::cpu {
+namespace {
+
+std::size_t bytes_of(Element element) {
+  switch (element) {
+    case Element::kFloat64:
+      return 8;
+    case Element::kFloat32:
+      return 4;
+    case Element::kFloat16:
+    case Element::kBFloat16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+/// What the kernels then do not write stays NaN.
+void fill_with_nan(void* data, std::size_t bytes) {
+  if (data != nullptr) {
+    std::memset(data, 0xff, bytes);
+  }
+}
+
+void fill_with_nan(
+    const MutableView& view, // [N, C, height, width]
+    const Problem& problem,
+    std::int64_t height,
+    std::int64_t width) {
+  if (view.data == nullptr) {
+    return;
+  }
+  const auto bytes = static_cast<std::int64_t>(bytes_of(view.element));
+  for (std::int64_t n = 0; n < problem.batch; ++n) {
+    for (std::int64_t c = 0; c < problem.channels; ++c) {
+      for (std::int64_t y = 0; y < height; ++y) {
+        for (std::int64_t x = 0; x < width; ++x) {
+          const auto offset = n * view.stride[0] + c * view.stride[1] +
+              y * view.stride[2] + x * view.stride[3];
+          fill_with_nan(
+              static_cast<char*>(view.data) + offset * bytes,
+              static_cast<std::size_t>(bytes));
+        }
+      }
+    }
+  }
+}
+
+} // namespace
+
+void evaluate(const Problem& problem, const Outputs& outputs) {
+  const bool wide = problem.input.element == Element::kFloat64;
+  for (void* scalar : {outputs.value, outputs.l1, outputs.ssim}) {
+    fill_with_nan(scalar, wide ? sizeof(double) : sizeof(float));
+  }
+  const std::int64_t margin = problem.valid ? 2 * problem.window.radius : 0;
+  fill_with_nan(
+      outputs.map, problem, problem.height - margin, problem.width - margin);
+  for (const auto& gradient : {outputs.grad_input, outputs.grad_target}) {
+    fill_with_nan(gradient, problem, problem.height, problem.width);
+  }
+  cuda::evaluate(problem, outputs, /*device=*/0);
+}
+
+} // namespace fused_ssim::detail::cpu

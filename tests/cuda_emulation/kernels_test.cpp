@@ -1,0 +1,151 @@
+// What tensors on the CPU do not reach at the sizes that an emulation can afford:
+// the scaling of a gradient, and blocks that take more than one item.
+
+#include "scheduler.h"
+
+#include "backend.h"
+#include "window.h"
+
+#include <c10/util/BFloat16.h>
+#include <c10/util/Half.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace fused_ssim::detail::cuda {
+namespace {
+
+template <typename T>
+struct Traits;
+
+template <>
+struct Traits<float> {
+  using Factor = float;
+  static constexpr Element kElement = Element::kFloat32;
+};
+
+template <>
+struct Traits<double> {
+  using Factor = double;
+  static constexpr Element kElement = Element::kFloat64;
+};
+
+template <>
+struct Traits<c10::Half> {
+  using Factor = float;
+  static constexpr Element kElement = Element::kFloat16;
+};
+
+template <>
+struct Traits<c10::BFloat16> {
+  using Factor = float;
+  static constexpr Element kElement = Element::kBFloat16;
+};
+
+template <typename T>
+class Scale : public ::testing::Test {
+ protected:
+  using Factor = typename Traits<T>::Factor;
+
+  static std::vector<T> scaled(const std::vector<T>& values, Factor factor) {
+    auto result = values;
+    scale(
+        result.data(),
+        Traits<T>::kElement,
+        static_cast<std::int64_t>(result.size()),
+        &factor,
+        Traits<Factor>::kElement,
+        /*device=*/0);
+    return result;
+  }
+};
+
+using Types = ::testing::Types<float, double, c10::Half, c10::BFloat16>;
+TYPED_TEST_SUITE(Scale, Types);
+
+TYPED_TEST(Scale, MultipliesEachElementOnce) {
+  using Factor = typename Traits<TypeParam>::Factor;
+  for (const std::size_t count : {0, 1, 255, 256, 257, 20000}) {
+    SCOPED_TRACE(count);
+    std::vector<TypeParam> values(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      values[i] = static_cast<TypeParam>(static_cast<float>(i % 100) - 50);
+    }
+    for (const float factor : {1.0f, -0.5f, 0.0f}) {
+      auto expected = values;
+      for (auto& value : expected) {
+        value = static_cast<TypeParam>(
+            static_cast<Factor>(value) * static_cast<Factor>(factor));
+      }
+      EXPECT_EQ(this->scaled(values, factor), expected) << factor;
+    }
+  }
+}
+
+struct LossAndGradient {
+  double loss;
+  std::vector<double> gradient; // [planes, height, width]
+};
+
+/// Of the sum, so that planes do not depend on each other.
+LossAndGradient loss_of(
+    const std::vector<double>& input, // [planes, height, width]
+    const std::vector<double>& target, // [planes, height, width]
+    std::int64_t height,
+    std::int64_t width) {
+  const std::int64_t stride[4] = {height * width, height * width, width, 1};
+  LossAndGradient result{0, std::vector<double>(input.size())};
+  Problem problem;
+  problem.batch = static_cast<std::int64_t>(input.size()) / (height * width);
+  problem.channels = 1;
+  problem.height = height;
+  problem.width = width;
+  problem.input.data = input.data();
+  problem.target.data = target.data();
+  problem.input.element = problem.target.element = Element::kFloat64;
+  problem.window = gaussian_window(5, 1.5);
+  problem.c1 = 1e-4;
+  problem.c2 = 9e-4;
+  problem.l1 = 0.8;
+  problem.dssim = 0.2;
+  problem.mean = false;
+  Outputs outputs;
+  outputs.value = &result.loss;
+  outputs.grad_input.data = result.gradient.data();
+  outputs.grad_input.element = Element::kFloat64;
+  std::copy_n(stride, 4, problem.input.stride);
+  std::copy_n(stride, 4, problem.target.stride);
+  std::copy_n(stride, 4, outputs.grad_input.stride);
+  evaluate(problem, outputs, /*device=*/0);
+  return result;
+}
+
+TEST(Blocks, TakeManyItemsOneAfterTheOther) {
+  // More planes than a launch has blocks.
+  constexpr int kPlanes = 4100, kHeight = 3, kWidth = 4;
+  std::vector<double> input(kPlanes * kHeight * kWidth), target(input.size());
+  for (std::size_t i = 0; i < input.size(); ++i) {
+    input[i] = static_cast<double>(i * 7 % 101) / 101;
+    target[i] = static_cast<double>(i * 11 % 103) / 103;
+  }
+  const auto all = loss_of(input, target, kHeight, kWidth);
+  // The planes of the blocks' first items, of the second ones, and their sum.
+  double sum = 0;
+  for (const auto& [first, last] : {std::pair(0, 4), {4096, kPlanes}}) {
+    const auto cut = [&, first = first, last = last](const auto& values) {
+      return std::vector<double>(
+          values.begin() + first * kHeight * kWidth,
+          values.begin() + last * kHeight * kWidth);
+    };
+    const auto part = loss_of(cut(input), cut(target), kHeight, kWidth);
+    EXPECT_EQ(part.gradient, cut(all.gradient));
+    sum += part.loss;
+  }
+}
+
+} // namespace
+} // namespace fused_ssim::detail::cuda

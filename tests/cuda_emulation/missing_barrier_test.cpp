@@ -1,0 +1,185 @@
+// Takes the library's kernels' barriers out, one at a time, and expects that each is
+// missed: then the tests of the emulated kernels see a barrier that is forgotten.
+
+#include "scheduler.h"
+
+#include "backend.h"
+#include "window.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace fused_ssim::detail::cuda {
+namespace {
+
+// Several steps in each of several items, pixels for every lane of a block, and more
+// rows than a warp has lanes: each is a term of a sum over the threads.
+constexpr std::int64_t kBatch = 1, kChannels = 1, kHeight = 70, kWidth = 260;
+constexpr int kNone = -1;
+constexpr std::size_t kElements = kBatch * kChannels * kHeight * kWidth;
+
+/// What an evaluation is asked for.
+struct Case {
+  const char* name;
+  bool weighted, value, map, grad_input, grad_target;
+  double dssim;
+  int window;
+};
+
+// Each barrier is needed in one of these at least, and none in all: what follows
+// it may happen to be harmless, or another barrier be near.
+const Case kCases[] = {
+    {"L1 alone", true, true, false, true, false, 0.0, 11},
+    {"both gradients", true, true, false, true, true, 0.2, 11},
+    {"gradient", true, true, false, true, false, 0.2, 11},
+    {"gradient, window 7", true, true, false, true, false, 0.2, 7},
+    {"value", true, true, false, false, false, 0.2, 11},
+    {"value, no weights", false, true, false, false, false, 0.2, 11},
+    {"map", true, false, true, false, false, 0.2, 11},
+};
+
+template <typename T>
+constexpr Element kElement = sizeof(T) == 8 ? Element::kFloat64
+                                            : Element::kFloat32;
+
+template <typename T>
+std::vector<T> noise(unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<T> values(kElements);
+  for (auto& value : values) {
+    value = static_cast<T>(random() % 4096) / 4096;
+  }
+  return values;
+}
+
+template <typename ViewType, typename Data>
+ViewType view_of(Data& values) {
+  ViewType view;
+  view.data = values.data();
+  view.stride[0] = kChannels * kHeight * kWidth;
+  view.stride[1] = kHeight * kWidth;
+  view.stride[2] = kWidth;
+  view.stride[3] = 1;
+  view.element = kElement<typename Data::value_type>;
+  return view;
+}
+
+/// All that the kernels write: three scalars, the map, two gradients.
+template <typename T>
+std::vector<T> results_of(const Case& what) {
+  static const auto input = noise<T>(1);
+  static const auto target = noise<T>(2);
+  static const auto weight = noise<T>(3);
+
+  Problem problem;
+  problem.batch = kBatch;
+  problem.channels = kChannels;
+  problem.height = kHeight;
+  problem.width = kWidth;
+  problem.input = view_of<View>(input);
+  problem.target = view_of<View>(target);
+  if (what.weighted) {
+    problem.weight = view_of<View>(weight);
+  }
+  problem.window = gaussian_window(what.window, 1.5);
+  problem.c1 = 1e-4;
+  problem.c2 = 9e-4;
+  problem.l1 = 0.8;
+  problem.dssim = what.dssim;
+
+  std::vector<T> scalars(3), map(kElements), grad_x(kElements),
+      grad_y(kElements);
+  Outputs outputs;
+  if (what.value) {
+    outputs.value = &scalars[0];
+    outputs.l1 = &scalars[1];
+    outputs.ssim = what.dssim != 0 ? &scalars[2] : nullptr;
+  }
+  if (what.map) {
+    outputs.map = view_of<MutableView>(map);
+  }
+  if (what.grad_input) {
+    outputs.grad_input = view_of<MutableView>(grad_x);
+  }
+  if (what.grad_target) {
+    outputs.grad_target = view_of<MutableView>(grad_y);
+  }
+  evaluate(problem, outputs, /*device=*/0);
+
+  auto all = scalars;
+  for (const auto& part : {map, grad_x, grad_y}) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+template <typename T>
+std::vector<T> results_of(
+    const Case& what,
+    std::uint64_t seed,
+    int missing_barrier) {
+  emulation::Settings settings;
+  settings.seed = seed;
+  settings.multiprocessors = 1;
+  settings.missing_barrier = missing_barrier;
+  emulation::set(settings);
+  return results_of<T>(what);
+}
+
+/// Whether one of `seeds` orders leads to another result; NaN is always one.
+template <typename T>
+bool is_missed(
+    const Case& what,
+    int barrier,
+    std::uint64_t seeds,
+    const std::vector<T>& expected) {
+  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    if (results_of<T>(what, seed, barrier) != expected) {
+      return true;
+    }
+  }
+  return false;
+}
+
+template <typename T>
+class MissingBarrier : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    emulation::set(emulation::Settings());
+  }
+};
+
+using Types = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(MissingBarrier, Types);
+
+TYPED_TEST(MissingBarrier, NoneIsWithoutEffect) {
+  std::uint64_t reached = 0;
+  std::uint64_t missed = 0;
+  for (const auto& what : kCases) {
+    SCOPED_TRACE(what.name);
+    const auto expected = results_of<TypeParam>(what, 0, kNone);
+    const auto here = emulation::barriers_reached();
+    EXPECT_FALSE(is_missed(what, kNone, 4, expected)) << "with all barriers";
+    for (int barrier = 0; barrier < 64; ++barrier) {
+      const auto bit = std::uint64_t(1) << barrier;
+      if ((here & ~missed & bit) != 0 &&
+          is_missed(what, barrier, 8, expected)) {
+        missed |= bit;
+      }
+    }
+    reached |= here;
+  }
+  EXPECT_NE(reached, 0u);
+  for (int barrier = 0; barrier < 64; ++barrier) {
+    const auto bit = std::uint64_t(1) << barrier;
+    EXPECT_EQ(missed & bit, reached & bit)
+        << "barrier " << barrier << " can be left out unseen";
+  }
+}
+
+} // namespace
+} // namespace fused_ssim::detail::cuda
