@@ -1,0 +1,177 @@
+# LibTorch as imported targets of our own: fused_ssim::torch and, where LibTorch was
+# built with CUDA, fused_ssim::torch_cuda, for those who call its CUDA part.
+#
+# Shared by the build and by the installed package. LibTorch's own configuration is
+# located by find_package(Torch) but not run, because running it
+#   - needs a CUDA toolkit whenever LibTorch was built with CUDA, and ends the
+#     configuration where there is none (a C++-only build must not need one),
+#   - enables CUDA, sets CMAKE_CUDA_ARCHITECTURES to OFF, writes its own -gencode
+#     flags into CMAKE_CUDA_FLAGS (for compute_50, which nvcc 13 refuses, where
+#     TORCH_CUDA_ARCH_LIST is not set and there is no GPU) and fills the cache, all
+#     of which would reach a project that embeds us,
+#   - defines imported targets that end with the folder that called it, so that a
+#     parent could not link what links them.
+# A program needs a few shared libraries, two include folders and the C++ ABI macro,
+# as torch.utils.cpp_extension passes them; they are looked up here. A parent's own
+# find_package(Torch), before or after, is neither needed nor disturbed, and the
+# LibTorch that it found (Torch_DIR) is the one used.
+
+include_guard()
+
+# find_library, without a cache entry that outlives a change of LibTorch.
+function(_fused_ssim_torch_library result prefix name)
+  unset(_fused_ssim_found CACHE)
+  find_library(_fused_ssim_found ${name} HINTS "${prefix}" PATH_SUFFIXES lib lib64)
+  set(${result} "${_fused_ssim_found}" PARENT_SCOPE)
+  unset(_fused_ssim_found CACHE)
+endfunction()
+
+# The folder of TorchConfig.cmake, by find_package's own search: a version that no
+# LibTorch has makes it consider every candidate and load none.
+function(_fused_ssim_locate_torch result)
+  set(dir "${Torch_DIR}")
+  if(NOT EXISTS "${dir}/TorchConfig.cmake")
+    find_package(Torch 999999 CONFIG QUIET)
+    unset(Torch_DIR CACHE) # "NOTFOUND", where there was no valid one before
+    set(dir "")
+    if(Torch_CONSIDERED_CONFIGS)
+      list(GET Torch_CONSIDERED_CONFIGS 0 config)
+      get_filename_component(dir "${config}" DIRECTORY)
+    endif()
+  endif()
+  set(${result} "${dir}" PARENT_SCOPE)
+endfunction()
+
+function(_fused_ssim_torch_version result includes)
+  foreach(file torch/headeronly/version.h torch/version.h)
+    foreach(include IN LISTS includes)
+      if(EXISTS "${include}/${file}")
+        file(STRINGS "${include}/${file}" lines REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+        if(lines MATCHES "MAJOR ([0-9]+).*MINOR ([0-9]+).*PATCH ([0-9]+)")
+          set(${result} ${CMAKE_MATCH_1}.${CMAKE_MATCH_2}.${CMAKE_MATCH_3} PARENT_SCOPE)
+          return()
+        endif()
+      endif()
+    endforeach()
+  endforeach()
+  set(${result} "" PARENT_SCOPE)
+endfunction()
+
+# The CUDA runtime. LibTorch's wheels and archives bring it along; it is the one that
+# the process will load, so it is the one to link. Otherwise LibTorch uses the system's.
+# A parent that links the runtime of a toolkit gets no second path to it.
+function(_fused_ssim_torch_cudart result prefix)
+  if(TARGET CUDA::cudart)
+    get_target_property(found CUDA::cudart IMPORTED_LOCATION)
+    set(${result} "${found}" PARENT_SCOPE)
+    return()
+  endif()
+  file(GLOB found
+    "${prefix}/lib/libcudart*.so*"
+    "${prefix}/../nvidia/cu[0-9]*/lib/libcudart.so.*"
+    "${prefix}/../nvidia/cuda_runtime/lib/libcudart.so.*")
+  if(found)
+    list(GET found 0 found)
+    get_filename_component(found "${found}" ABSOLUTE)
+  else()
+    unset(_fused_ssim_found CACHE)
+    find_library(_fused_ssim_found cudart
+      HINTS ENV CUDA_HOME ENV CUDA_PATH
+      PATHS /usr/local/cuda
+      PATH_SUFFIXES lib64 lib lib/x64)
+    set(found "${_fused_ssim_found}")
+    unset(_fused_ssim_found CACHE)
+  endif()
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+# fused_ssim_find_torch([fallback]): defines the targets, for the LibTorch that the
+# project found or can find, else for the one of the folder `fallback`. Sets, where it
+# is called,
+#   fused_ssim_TORCH_ERROR    why there are no targets; empty where there are
+#   fused_ssim_TORCH_DIR      folder of TorchConfig.cmake
+#   fused_ssim_TORCH_PREFIX   folder of LibTorch's lib/ and include/
+#   fused_ssim_TORCH_VERSION  such as 2.11.0
+#   fused_ssim_TORCH_ABI      _GLIBCXX_USE_CXX11_ABI of LibTorch; empty without libstdc++
+#   fused_ssim_TORCH_CUDART   the CUDA runtime to link; false where LibTorch has no CUDA
+function(fused_ssim_find_torch)
+  set(fused_ssim_TORCH_ERROR "" PARENT_SCOPE)
+  _fused_ssim_locate_torch(dir)
+  if(NOT dir AND EXISTS "${ARGV0}/TorchConfig.cmake")
+    set(dir "${ARGV0}")
+  endif()
+  if(NOT dir)
+    set(fused_ssim_TORCH_ERROR
+      "LibTorch was not found; set CMAKE_PREFIX_PATH to its folder, or to what \
+python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints" PARENT_SCOPE)
+    return()
+  endif()
+  get_filename_component(prefix "${dir}/../../.." ABSOLUTE)
+
+  set(missing)
+  foreach(name torch torch_cpu c10)
+    _fused_ssim_torch_library(${name} "${prefix}" ${name})
+    if(NOT ${name})
+      list(APPEND missing "lib${name}")
+    endif()
+  endforeach()
+  set(includes)
+  foreach(include "${prefix}/include" "${prefix}/include/torch/csrc/api/include")
+    if(EXISTS "${include}")
+      list(APPEND includes "${include}")
+    endif()
+  endforeach()
+  _fused_ssim_torch_version(version "${includes}")
+  if(NOT version)
+    list(APPEND missing torch/version.h)
+  endif()
+  if(missing)
+    list(JOIN missing ", " missing)
+    set(fused_ssim_TORCH_ERROR
+      "LibTorch at ${prefix} (from ${dir}) lacks ${missing}" PARENT_SCOPE)
+    return()
+  endif()
+
+  # TorchConfig.cmake names the C++ ABI where it is not the compiler's own.
+  set(abi "")
+  file(STRINGS "${dir}/TorchConfig.cmake" line REGEX "_GLIBCXX_USE_CXX11_ABI=[01]")
+  if(line MATCHES "_GLIBCXX_USE_CXX11_ABI=([01])")
+    set(abi ${CMAKE_MATCH_1})
+  elseif(UNIX AND NOT APPLE)
+    set(abi 1)
+  endif()
+
+  # libtorch itself holds no symbol, but loads the CUDA part of LibTorch: --as-needed,
+  # which Ubuntu's compilers imply, must not drop it.
+  if(UNIX AND NOT APPLE)
+    set(torch "-Wl,--push-state,--no-as-needed,${torch},--pop-state")
+  endif()
+  if(NOT TARGET fused_ssim::torch)
+    add_library(fused_ssim::torch INTERFACE IMPORTED GLOBAL)
+    set_target_properties(fused_ssim::torch PROPERTIES
+      INTERFACE_INCLUDE_DIRECTORIES "${includes}"
+      INTERFACE_LINK_LIBRARIES "${torch};${torch_cpu};${c10}")
+    if(NOT abi STREQUAL "")
+      set_property(TARGET fused_ssim::torch PROPERTY
+        INTERFACE_COMPILE_DEFINITIONS _GLIBCXX_USE_CXX11_ABI=${abi})
+    endif()
+  endif()
+
+  set(cudart "")
+  _fused_ssim_torch_library(torch_cuda "${prefix}" torch_cuda)
+  _fused_ssim_torch_library(c10_cuda "${prefix}" c10_cuda)
+  if(torch_cuda AND c10_cuda)
+    _fused_ssim_torch_cudart(cudart "${prefix}")
+  endif()
+  if(cudart AND NOT TARGET fused_ssim::torch_cuda)
+    add_library(fused_ssim::torch_cuda INTERFACE IMPORTED GLOBAL)
+    set_target_properties(fused_ssim::torch_cuda PROPERTIES
+      INTERFACE_LINK_LIBRARIES "${torch_cuda};${c10_cuda};${cudart};fused_ssim::torch")
+  endif()
+
+  set(fused_ssim_TORCH_DIR "${dir}" PARENT_SCOPE)
+  set(fused_ssim_TORCH_PREFIX "${prefix}" PARENT_SCOPE)
+  set(fused_ssim_TORCH_VERSION ${version} PARENT_SCOPE)
+  set(fused_ssim_TORCH_ABI "${abi}" PARENT_SCOPE)
+  set(fused_ssim_TORCH_CUDART "${cudart}" PARENT_SCOPE)
+endfunction()

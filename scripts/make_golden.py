@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/*.json: SSIM by independent implementations.
+
+    python3 -m venv /tmp/golden
+    /tmp/golden/bin/pip install scikit-image==0.25.2 pytorch-msssim==1.0.0 \
+        torchmetrics==1.8.2 torch==2.11.0
+    /tmp/golden/bin/python scripts/make_golden.py
+
+SSIM with padding `valid` is what all of them agree on; `same` comes from
+scikit-image and images with zeros around them. The images are integer formulas,
+which tests/golden_test.cpp repeats, so that only results are stored. Each file holds
+the command and the versions that made it.
+"""
+
+import json
+import pathlib
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from pytorch_msssim import ssim as msssim_ssim
+from skimage.metrics import structural_similarity
+from torchmetrics.functional.image import (
+    structural_similarity_index_measure as torchmetrics_ssim,
+)
+
+COMMAND = "python scripts/make_golden.py"
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
+
+# (pair of images, [C, H, W])
+IMAGES = [
+    ("random", (3, 33, 47)),
+    ("close", (3, 33, 47)),
+    ("bright", (1, 40, 29)),
+    ("unlike", (4, 16, 61)),
+]
+# A multiple of the number of pixels would pick one column only.
+SAMPLE_STEP = 37
+
+
+def bytes_of(seed, shape):
+    """Integers 0..255, [C, H, W], from a 32-bit integer hash of the index."""
+    index = np.arange(np.prod(shape), dtype=np.uint64) + np.uint64(seed * 1000003)
+    mask = np.uint64(0xFFFFFFFF)
+    value = (index * np.uint64(2654435761)) & mask
+    value ^= value >> np.uint64(15)
+    value = (value * np.uint64(2246822519)) & mask
+    value ^= value >> np.uint64(13)
+    return (value & np.uint64(255)).astype(np.int64).reshape(shape)
+
+
+def pair(name, shape):
+    """The two images of a pair, float64 in [0, 1]."""
+    first, second = bytes_of(1, shape), bytes_of(2, shape)
+    ramp = np.broadcast_to(np.arange(shape[2]) * 4 % 256, shape)
+    if name == "random":
+        x, y = first, second
+    elif name == "close":
+        x, y = (first + 3 * ramp) // 4, (first + 3 * ramp + second // 32) // 4
+    elif name == "bright":
+        x, y = 230 + first // 32, 230 + second // 32
+    else:
+        x, y = ramp, 255 - (ramp + first // 16) // 2
+    return x / 255, y / 255
+
+
+def samples(array):
+    """Every SAMPLE_STEP-th value of an array, by its flat index."""
+    flat = np.asarray(array, dtype=np.float64).ravel()
+    return {str(i): float(flat[i]) for i in range(0, flat.size, SAMPLE_STEP)}
+
+
+def cases(evaluate, settings):
+    """evaluate(x, y, **setting) gives what a case stores beside its inputs."""
+    result = []
+    for setting in settings:
+        for name, shape in IMAGES:
+            x, y = pair(name, shape)
+            if setting["padding"] == "valid" and min(shape[1:]) < setting["window_size"]:
+                continue
+            result.append(
+                {"images": name, "shape": list(shape), **setting, **evaluate(x, y, **setting)}
+            )
+    return result
+
+
+def gaussian_border(sigma):
+    """Pixels on each side of the window that scikit-image and torchmetrics use."""
+    return int(3.5 * sigma + 0.5)
+
+
+def by_scikit_image(x, y, window_size, sigma, padding):
+    border = gaussian_border(sigma)
+    assert border == window_size // 2
+    if padding == "same":
+        # Zeros around the images: a window of the padded image that lies inside
+        # it is one of the image that reaches over its border.
+        around = ((0, 0), (border, border), (border, border))
+        x, y = np.pad(x, around), np.pad(y, around)
+    mean, full = structural_similarity(
+        x,
+        y,
+        channel_axis=0,
+        data_range=1,
+        gaussian_weights=True,
+        sigma=sigma,
+        use_sample_covariance=False,
+        full=True,
+    )
+    inside = full[:, border : full.shape[1] - border, border : full.shape[2] - border]
+    # scikit-image crops by the same border, so that its mean is this one.
+    assert abs(inside.mean() - mean) < 1e-12
+    return {"mean": float(mean), "map": samples(inside)}
+
+
+def with_gradient(function):
+    def evaluate(x, y, **setting):
+        a = torch.tensor(x)[None].requires_grad_()
+        b = torch.tensor(y)[None]
+        value = function(a, b, setting)
+        value.backward()
+        return {"mean": value.item(), "gradient": samples(a.grad)}
+
+    return evaluate
+
+
+def by_pytorch_msssim(a, b, setting):
+    return msssim_ssim(
+        a, b, data_range=1, win_size=setting["window_size"], win_sigma=setting["sigma"]
+    )
+
+
+def by_torchmetrics(a, b, setting):
+    border = gaussian_border(setting["sigma"])
+    assert border == setting["window_size"] // 2
+    # It reflects the images at their borders and takes the mean over all windows.
+    _, full = torchmetrics_ssim(
+        a, b, data_range=1.0, sigma=setting["sigma"], return_full_image=True
+    )
+    return full[..., border:-border, border:-border].mean()
+
+
+def setting(padding, window_size=11, sigma=1.5):
+    return {"padding": padding, "window_size": window_size, "sigma": sigma}
+
+
+def write(name, packages, tolerance, content):
+    document = {
+        "command": COMMAND,
+        "versions": {package: version(package) for package in packages},
+        "tolerance": tolerance,
+        "cases": content,
+    }
+    text = json.dumps(document, indent=1)
+    (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+def main():
+    FOLDER.mkdir(exist_ok=True)
+    write(
+        "scikit_image",
+        ["scikit-image", "scipy", "numpy"],
+        1e-12,
+        cases(
+            by_scikit_image,
+            [
+                setting("valid"),
+                setting("same"),
+                setting("valid", 9, 1.0),
+                setting("same", 15, 2.0),
+            ],
+        ),
+    )
+    # Its window is rounded to float32 before use.
+    write(
+        "pytorch_msssim",
+        ["pytorch-msssim", "torch"],
+        1e-5,
+        cases(
+            with_gradient(by_pytorch_msssim),
+            [setting("valid"), setting("valid", 7, 1.2)],
+        ),
+    )
+    write(
+        "torchmetrics",
+        ["torchmetrics", "torch"],
+        1e-10,
+        cases(
+            with_gradient(by_torchmetrics),
+            [setting("valid"), setting("valid", 15, 2.0)],
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
