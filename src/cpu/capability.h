@@ -1,0 +1,28 @@
+#pragma once
+
+// The instruction sets that the kernels are compiled for, and which one runs.
+
+#include <optional>
+
+namespace fused_ssim::detail::cpu {
+
+/// In ascending order of preference. kDefault is what the target guarantees:
+/// SSE2 on x86-64, NEON on 64-bit Arm.
+enum class Capability { kDefault, kAVX2, kAVX512 };
+
+/// "default", "avx2" or "avx512": the values of FUSED_SSIM_CPU_CAPABILITY.
+const char* name(Capability capability);
+
+/// Whether this build and this processor can run it.
+bool supported(Capability capability);
+
+/// What the kernels run with: what force_capability() says, or else the
+/// environment variable FUSED_SSIM_CPU_CAPABILITY (read once; throws c10::Error
+/// where its value is unknown or not supported here), or else the best.
+Capability capability();
+
+/// For tests and benchmarks: nullopt undoes it. Throws c10::Error where it is
+/// not supported here. Calls already running are not affected.
+void force_capability(std::optional<Capability> capability);
+
+} // namespace fused_ssim::detail::cpu

@@ -1,0 +1,197 @@
+#include "../backend.h"
+#include "../ssim_math.h"
+#include "capability.h"
+#include "kernels.h"
+#include "region.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace fused_ssim::detail::cpu {
+namespace {
+
+/// Pixels below which another thread costs more than it brings: about 50 us of
+/// work on SSIM, and waking a thread takes 5 to 10.
+constexpr std::int64_t kPixelsPerThread = 16384;
+/// The same for a sum of weights.
+constexpr std::int64_t kWeightsPerThread = 131072;
+constexpr std::int64_t kWeightsPerTask = 32768;
+
+const Kernels& kernels(Element element) {
+  const bool is_double = element == Element::kFloat64;
+  switch (capability()) {
+#if defined(FUSED_SSIM_CPU_X86)
+    case Capability::kAVX512:
+      return is_double ? kKernelsAVX512Double : kKernelsAVX512Float;
+    case Capability::kAVX2:
+      return is_double ? kKernelsAVX2Double : kKernelsAVX2Float;
+#endif
+    default:
+      return is_double ? kKernelsDefaultDouble : kKernelsDefaultFloat;
+  }
+}
+
+/// Sums f(i) over 0 <= i < count in a fixed order, whatever the threads.
+template <typename F>
+double ordered_sum(std::int64_t count, std::int64_t grain, const F& f) {
+  std::vector<double> parts(count);
+  at::parallel_for(0, count, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      parts[i] = f(i);
+    }
+  });
+  double sum = 0;
+  for (const double part : parts) {
+    sum += part;
+  }
+  return sum;
+}
+
+/// The sum of the weight over a region of all images and channels. Dimensions
+/// along which it is expanded are counted, not read.
+double weight_sum(
+    const Problem& problem,
+    const Region& region,
+    const Kernels& kernels) {
+  const std::int64_t rows = region.row_end - region.row_begin;
+  const std::int64_t columns = region.column_end - region.column_begin;
+  const View& weight = problem.weight;
+  std::int64_t size[4] = {problem.batch, problem.channels, rows, columns};
+  if (weight.data == nullptr) {
+    return static_cast<double>(size[0]) * size[1] * size[2] * size[3];
+  }
+  double repeats = 1;
+  for (int i = 0; i < 4; ++i) {
+    if (weight.stride[i] == 0) {
+      repeats *= static_cast<double>(size[i]);
+      size[i] = 1;
+    }
+  }
+  const std::int64_t strip =
+      std::clamp<std::int64_t>(kWeightsPerTask / size[3], 1, size[2]);
+  const std::int64_t strips = (size[2] + strip - 1) / strip;
+  const std::int64_t grain =
+      std::max<std::int64_t>(kWeightsPerThread / (strip * size[3]), 1);
+  return repeats *
+      ordered_sum(size[0] * size[1] * strips, grain, [&](std::int64_t i) {
+           const std::int64_t row = i % strips * strip;
+           const std::int64_t channel = i / strips % size[1];
+           const std::int64_t image = i / strips / size[1];
+           return kernels.sum(
+               weight,
+               {image,
+                channel,
+                region.row_begin + row,
+                region.column_begin,
+                std::min(strip, size[2] - row),
+                size[3]});
+         });
+}
+
+TileSums run(const Job& job, const Kernels& kernels) {
+  const Plan plan(job.problem);
+  const std::size_t bytes = kernels.scratch_bytes(job, plan);
+  std::vector<TileSums> sums(plan.tiles());
+  const std::int64_t grain = std::max<std::int64_t>(
+      kPixelsPerThread / (plan.tile_height() * plan.tile_width()), 1);
+  at::parallel_for(
+      0, plan.tiles(), grain, [&](std::int64_t begin, std::int64_t end) {
+        const c10::DataPtr scratch = c10::GetCPUAllocator()->allocate(bytes);
+        for (std::int64_t i = begin; i < end; ++i) {
+          sums[i] = kernels.tile(job, plan.tile(i), scratch.get());
+        }
+      });
+  TileSums total;
+  for (const TileSums& each : sums) {
+    total.dssim += each.dssim;
+    total.l1 += each.l1;
+  }
+  return total;
+}
+
+void store(void* scalar, Element element, double value) {
+  if (scalar == nullptr) {
+    return;
+  }
+  if (element == Element::kFloat64) {
+    *static_cast<double*>(scalar) = value;
+  } else {
+    *static_cast<float*>(scalar) = static_cast<float>(value);
+  }
+}
+
+/// Where all weights are zero, nothing counts.
+double divide(double sum, double weights) {
+  return weights == 0 ? 0 : sum / weights;
+}
+
+} // namespace
+
+void evaluate(const Problem& problem, const Outputs& outputs) {
+  const Element element = problem.input.element;
+  const Kernels& kernels = cpu::kernels(element);
+  const bool want_map = outputs.map.data != nullptr;
+  const bool want_value = outputs.value != nullptr;
+  const bool want_gradient = outputs.grad_input.data != nullptr;
+  TORCH_INTERNAL_ASSERT(
+      want_gradient || outputs.grad_target.data == nullptr,
+      "grad_target only together with grad_input");
+
+  double map_weights = 1, l1_weights = 1;
+  if (!want_map) {
+    const Region map = map_region(problem), l1 = l1_region(problem);
+    const bool same_region = map.row_begin == l1.row_begin;
+    map_weights = weight_sum(problem, map, kernels);
+    l1_weights = same_region ? map_weights : weight_sum(problem, l1, kernels);
+  }
+  const double map_divisor = problem.mean ? map_weights : 1;
+  const double l1_divisor = problem.mean ? l1_weights : 1;
+
+  Job job;
+  job.problem = problem;
+  job.outputs = outputs;
+  job.ssim_gradient = divide(kPartialScale * problem.dssim, map_divisor);
+  job.l1_gradient = divide(problem.l1, l1_divisor);
+  job.l1_sum = outputs.l1 != nullptr || (want_value && problem.l1 != 0);
+
+  const bool ssim_in_images = problem.dssim != 0;
+  const bool ssim_sum =
+      outputs.ssim != nullptr || (want_value && problem.dssim != 0);
+  TileSums sums;
+  if (ssim_in_images || !ssim_sum) {
+    // One pass, with SSIM or without.
+    job.ssim = ssim_in_images && (ssim_sum || want_gradient || want_map);
+    if (job.ssim || job.l1_sum || want_gradient || want_map) {
+      sums = run(job, kernels);
+    }
+  } else {
+    // SSIM for the log only: the gradient has no part of it.
+    if (want_gradient) {
+      sums.l1 = run(job, kernels).l1;
+      job.outputs.grad_input = job.outputs.grad_target = MutableView();
+      job.l1_sum = false;
+    }
+    job.ssim = true;
+    const TileSums with_ssim = run(job, kernels);
+    sums.dssim = with_ssim.dssim;
+    sums.l1 += with_ssim.l1;
+  }
+
+  const double weights = problem.mean ? 1 : map_weights;
+  store(
+      outputs.value,
+      element,
+      (problem.l1 == 0 ? 0 : problem.l1 * divide(sums.l1, l1_divisor)) +
+          (problem.dssim == 0
+               ? 0
+               : problem.dssim * divide(sums.dssim, map_divisor)) +
+          problem.offset * weights);
+  store(outputs.l1, element, divide(sums.l1, l1_weights));
+  store(outputs.ssim, element, 1 - divide(sums.dssim, map_weights));
+}
+
+} // namespace fused_ssim::detail::cpu

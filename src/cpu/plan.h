@@ -1,0 +1,43 @@
+#pragma once
+
+// How a batch of images is cut into tiles. The cut depends on the problem
+// alone, never on the number of threads, so that the results do not either.
+
+#include "../backend.h"
+
+#include <cstdint>
+
+namespace fused_ssim::detail::cpu {
+
+/// A rectangle of one channel of one image: what one task computes.
+struct Tile {
+  std::int64_t image, channel;
+  std::int64_t row_begin, row_end, column_begin, column_end;
+};
+
+class Plan {
+ public:
+  explicit Plan(const Problem& problem);
+
+  std::int64_t tiles() const {
+    return batch_ * strips_ * columns_ * channels_;
+  }
+  /// Channels innermost: those of interleaved images ([H, W, C] in memory)
+  /// share their cache lines.
+  Tile tile(std::int64_t index) const;
+
+  /// The most rows and columns that a tile has.
+  std::int64_t tile_height() const {
+    return tile_height_;
+  }
+  std::int64_t tile_width() const {
+    return tile_width_;
+  }
+
+ private:
+  std::int64_t batch_, channels_, height_, width_;
+  std::int64_t strips_, columns_; // a channel is strips_ x columns_ tiles
+  std::int64_t tile_height_, tile_width_;
+};
+
+} // namespace fused_ssim::detail::cpu

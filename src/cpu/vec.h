@@ -1,0 +1,130 @@
+#pragma once
+
+// SIMD vectors (LibTorch's at::vec) and the few words that the kernels add.
+// See NOTE [ One source, several instruction sets ] in kernels.h.
+
+#include "../ssim_math.h"
+
+#include <ATen/cpu/vec/vec.h>
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__clang__)
+#define FUSED_SSIM_UNROLL _Pragma("unroll")
+#define FUSED_SSIM_NO_UNROLL _Pragma("nounroll")
+#elif defined(__GNUC__)
+#define FUSED_SSIM_UNROLL _Pragma("GCC unroll 64")
+#define FUSED_SSIM_NO_UNROLL _Pragma("GCC unroll 1")
+#else
+#define FUSED_SSIM_UNROLL
+#define FUSED_SSIM_NO_UNROLL
+#endif
+
+#if defined(__GNUC__)
+#define FUSED_SSIM_INLINE inline __attribute__((always_inline))
+#define FUSED_SSIM_INLINE_LAMBDA __attribute__((always_inline))
+#else
+#define FUSED_SSIM_INLINE inline
+#define FUSED_SSIM_INLINE_LAMBDA
+#endif
+
+namespace fused_ssim::detail::cpu {
+namespace {
+
+template <typename T>
+using Vec = at::vec::Vectorized<T>;
+
+/// V in the comments on layouts.
+template <typename T>
+constexpr int kLanes = Vec<T>::size();
+
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+template <typename T>
+struct VecMath {
+  static FUSED_SSIM_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
+    return at::vec::fmadd(a, b, c);
+  }
+  static FUSED_SSIM_INLINE Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
+    return at::vec::fnmadd(a, b, c);
+  }
+  static FUSED_SSIM_INLINE Vec<T> reciprocal(Vec<T> a) {
+    return Vec<T>(T(1)) / a;
+  }
+};
+
+template <typename T>
+FUSED_SSIM_INLINE Vec<T> load(const T* p) {
+  return Vec<T>::loadu(p);
+}
+
+/// The first `count` elements, the rest 0, if there are fewer than V.
+template <typename T>
+FUSED_SSIM_INLINE Vec<T> load_up_to(const T* p, std::int64_t count) {
+  return count >= kLanes<T> ? Vec<T>::loadu(p) : Vec<T>::loadu(p, count);
+}
+
+/// What is read next goes to the L1 cache, what is written later to the L2.
+template <bool kWrite>
+FUSED_SSIM_INLINE void prefetch_line(const void* p) {
+#if defined(__GNUC__)
+  __builtin_prefetch(p, kWrite ? 1 : 0, kWrite ? 2 : 3);
+#endif
+}
+
+/// amplitude * sign(d), with sign(0) = sign(NaN) = 0.
+template <typename T>
+FUSED_SSIM_INLINE Vec<T> signed_as(Vec<T> d, Vec<T> amplitude) {
+  const Vec<T> zero(T(0));
+  return ((d > zero) & amplitude) - ((d < zero) & amplitude);
+}
+
+/// A lane of a mask: all bits set, or none; for operator& of Vec.
+template <typename T>
+T mask_bits(bool on) {
+  T bits;
+  std::memset(&bits, on ? 0xff : 0, sizeof(T));
+  return bits;
+}
+
+/// Sums many vectors: in T over a few of them, in double over all.
+template <typename T>
+class Sum {
+ public:
+  FUSED_SSIM_INLINE void add(Vec<T> v) {
+    part_ = part_ + v;
+    if (++count_ == kFlush) {
+      flush();
+    }
+  }
+  double total() {
+    flush();
+    double total = 0;
+    for (const double lane : lanes_) {
+      total += lane;
+    }
+    return total;
+  }
+
+ private:
+  void flush() {
+    T part[kLanes<T>];
+    part_.store(part);
+    for (int j = 0; j < kLanes<T>; ++j) {
+      lanes_[j] += part[j];
+    }
+    part_ = Vec<T>(T(0));
+    count_ = 0;
+  }
+
+  static constexpr int kFlush = 8;
+  Vec<T> part_{T(0)};
+  int count_ = 0;
+  double lanes_[kLanes<T>] = {};
+};
+
+} // namespace
+} // namespace fused_ssim::detail::cpu
