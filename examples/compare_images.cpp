@@ -1,0 +1,159 @@
+// SSIM, L1 and PSNR of two image files.
+
+#include "device.h"
+#include "image_io.h"
+#include "program.h"
+
+#include <fused_ssim/fused_ssim.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+namespace {
+
+using namespace programs;
+
+struct CompareConfig {
+  std::string a, b;
+  std::string padding = "same";
+  int64_t window_size = 11;
+  double sigma = 1.5;
+  std::string device = "auto";
+  std::string map;
+  bool json = false;
+};
+
+struct Comparison {
+  double ssim, l1, psnr;
+  torch::Tensor map; // [C, H, W], less the border with padding valid
+};
+
+CompareConfig parse(CLI::App& app, int argc, char** argv) {
+  CompareConfig config;
+  app.add_option("A", config.a, "Image: PNG or JPEG")->required();
+  app.add_option("B", config.b, "Image of the same size")->required();
+  app.add_option("--padding", config.padding, "same or valid")
+      ->capture_default_str();
+  app.add_option(
+         "--window-size", config.window_size, "Odd number of pixels, 3 .. 31")
+      ->capture_default_str();
+  app.add_option("--sigma", config.sigma, "Of the Gaussian window, in pixels")
+      ->capture_default_str();
+  app.add_option("--device", config.device, "auto, cpu, cuda or cuda:N")
+      ->capture_default_str();
+  app.add_option(
+      "--map",
+      config.map,
+      "Write the SSIM map, 1 being white, to this PNG file");
+  app.add_flag("--json", config.json, "Print one JSON object");
+  app.parse(argc, argv);
+
+  if (config.window_size % 2 == 0 || config.window_size < 3 ||
+      config.window_size > 31) {
+    throw BadInput(
+        "--window-size: expected an odd number from 3 to 31, but got " +
+        std::to_string(config.window_size));
+  }
+  if (!(config.sigma > 0 && std::isfinite(config.sigma))) {
+    throw BadInput(
+        "--sigma: expected a number > 0, but got " +
+        std::to_string(config.sigma));
+  }
+  return config;
+}
+
+Comparison compare(
+    const torch::Tensor& a, // [C, H, W]
+    const torch::Tensor& b, // [C, H, W]
+    const fused_ssim::SSIMOptions& options) {
+  const auto error = a - b;
+  const auto mean_squared_error = error.square().mean().item<double>();
+  return {
+      fused_ssim::functional::ssim(a, b, options).item<double>(),
+      error.abs().mean().item<double>(),
+      psnr(mean_squared_error),
+      fused_ssim::functional::ssim(
+          a, b, fused_ssim::SSIMOptions(options).reduction(torch::kNone))};
+}
+
+/// With 9 significant digits.
+double rounded(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.9g", value);
+  return std::strtod(text, nullptr);
+}
+
+void print_json(
+    const CompareConfig& config,
+    const torch::Tensor& image, // [C, H, W]
+    const Comparison& result) {
+  nlohmann::ordered_json object;
+  object["ssim"] = rounded(result.ssim);
+  object["dssim"] = rounded(1 - result.ssim);
+  object["l1"] = rounded(result.l1);
+  object["psnr"] = rounded(result.psnr); // infinite, for equal images: null
+  object["width"] = image.size(2);
+  object["height"] = image.size(1);
+  object["channels"] = image.size(0);
+  object["padding"] = config.padding;
+  object["device"] = image.device().str();
+  std::puts(object.dump().c_str());
+}
+
+void print_table(
+    const CompareConfig& config,
+    const torch::Tensor& image, // [C, H, W]
+    const Comparison& result) {
+  std::printf("SSIM     %.9g\n", result.ssim);
+  std::printf("D-SSIM   %.9g\n", 1 - result.ssim);
+  std::printf("L1       %.9g\n", result.l1);
+  std::printf("PSNR     %.9g dB\n", result.psnr);
+  std::printf(
+      "size     %ld x %ld %s\n",
+      long(image.size(2)),
+      long(image.size(1)),
+      image.size(0) == 1 ? "grey" : "RGB");
+  std::printf("padding  %s\n", config.padding.c_str());
+  std::printf("device   %s\n", image.device().str().c_str());
+}
+
+void compare_images(CLI::App& app, int argc, char** argv) {
+  const auto config = parse(app, argc, argv);
+  const auto options = fused_ssim::SSIMOptions()
+                           .padding(parse_padding(config.padding))
+                           .window_size(config.window_size)
+                           .sigma(config.sigma);
+  const auto device = choose_device(config.device);
+  // In float64, so that the 9 digits printed are those of the files.
+  const auto a = load_image(config.a, torch::kFloat64);
+  const auto b = load_image(config.b, torch::kFloat64);
+  check_same_size(b, a);
+  if (config.padding == "valid") {
+    check_holds_window(a, config.window_size);
+  }
+
+  const auto pixels = a.pixels.to(device);
+  const auto result = compare(pixels, b.pixels.to(device), options);
+  if (!config.map.empty()) {
+    save_image(config.map, result.map.mean(0, true));
+  }
+  if (config.json) {
+    print_json(config, pixels, result);
+  } else {
+    print_table(config, pixels, result);
+  }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Compare two image files by SSIM, L1 and PSNR.", "compare_images");
+  app.set_version_flag("--version", fused_ssim::version());
+  return run_program(app, [&] { compare_images(app, argc, argv); });
+}

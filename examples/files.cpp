@@ -1,0 +1,120 @@
+#include "files.h"
+
+#include "program.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+namespace programs {
+
+namespace {
+
+struct Close {
+  void operator()(std::FILE* file) const {
+    std::fclose(file);
+  }
+};
+using File = std::unique_ptr<std::FILE, Close>;
+
+[[noreturn]] void refuse(const std::string& path, const char* what, int error) {
+  throw BadInput(
+      (path.empty() ? "''" : path) + ": " + what + ": " + std::strerror(error));
+}
+
+/// A file's name while it is being written; the file goes with it.
+class Temporary {
+ public:
+  explicit Temporary(const std::string& path)
+      : path_(path + ".tmp" + std::to_string(getpid())) {}
+  ~Temporary() {
+    std::remove(path_.c_str());
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+
+  /// 0, or the errno of what failed.
+  int write(const void* data, std::size_t size) const {
+    File file(std::fopen(path_.c_str(), "wb"));
+    if (!file) {
+      return errno;
+    }
+    if (std::fwrite(data, 1, size, file.get()) != size) {
+      return errno;
+    }
+    // A full disk may show only when the file is closed.
+    return std::fclose(file.release()) == 0 ? 0 : errno;
+  }
+
+  int rename_to(const std::string& path) const {
+    return std::rename(path_.c_str(), path.c_str()) == 0 ? 0 : errno;
+  }
+
+ private:
+  std::string path_;
+};
+
+/// 0 where the folder exists in the end, or the errno of what failed. Not
+/// std::filesystem: LibTorch's binaries export one of their own, of another
+/// compiler, which gets called instead and crashes in places.
+int make_directories(const std::string& path) {
+  for (auto end = path.find('/', 1); end != std::string::npos;
+       end = path.find('/', end + 1)) {
+    mkdir(path.substr(0, end).c_str(), 0777);
+  }
+  if (mkdir(path.c_str(), 0777) == 0) {
+    return 0;
+  }
+  if (errno != EEXIST) {
+    return errno;
+  }
+  struct stat status;
+  return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) ? 0
+                                                                     : ENOTDIR;
+}
+
+} // namespace
+
+std::vector<unsigned char> read_file(const std::string& path) {
+  const File file(std::fopen(path.c_str(), "rb"));
+  if (!file) {
+    refuse(path, "cannot be opened", errno);
+  }
+  std::vector<unsigned char> bytes;
+  unsigned char block[1 << 16];
+  while (const auto count = std::fread(block, 1, sizeof(block), file.get())) {
+    bytes.insert(bytes.end(), block, block + count);
+  }
+  if (std::ferror(file.get())) {
+    refuse(path, "cannot be read", errno);
+  }
+  return bytes;
+}
+
+void write_file(const std::string& path, const void* data, std::size_t size) {
+  const Temporary temporary(path);
+  int error = temporary.write(data, size);
+  if (error == 0) {
+    error = temporary.rename_to(path);
+  }
+  if (error != 0) {
+    refuse(path, "cannot be written", error);
+  }
+}
+
+void prepare_output_directory(const std::string& path) {
+  int failure = make_directories(path);
+  if (failure != 0) {
+    refuse(path, "cannot be made a folder", failure);
+  }
+  failure = Temporary(path + "/writable").write("", 0);
+  if (failure != 0) {
+    refuse(path, "cannot be written to", failure);
+  }
+}
+
+} // namespace programs
