@@ -1,0 +1,84 @@
+// Prints the table of docs/accuracy.md: errors of float32 against float64 on the
+// same float32 images, beside those of the plain float32 composition.
+//
+//   fused_ssim_accuracy_table [cpu|cuda]
+
+#include "support.h"
+
+#include <cstdio>
+#include <iostream>
+
+namespace fused_ssim::test {
+namespace {
+
+struct Row {
+  double map, above_one, gradient; // max |error|, max(map) - 1, relative L2
+};
+
+/// `ssim(x, y, options)` of either implementation.
+template <typename SSIM>
+Row measure(const ImagePair& pair, torch::Device device, const SSIM& ssim) {
+  const auto x = leaf_of(pair.x, device, torch::kFloat32);
+  const auto y = pair.y.to(device, torch::kFloat32);
+  auto options = SSIMOptions().data_range(pair.data_range);
+  ssim(x, y, options).backward();
+  const auto gradient = expected(x, y, Spec(options)).grad_input;
+  options.reduction(torch::kNone);
+  const auto map = ssim(x, y, options).detach();
+  return {
+      error_of(map, expected(x, y, Spec(options)).value).max,
+      map.max().template item<double>() - 1,
+      error_of(x.grad(), gradient).relative_l2};
+}
+
+void print(const ImagePair& pair, torch::Device device) {
+  const auto plain = measure(
+      pair, device, [](const auto& x, const auto& y, const auto& options) {
+        return reference(x, y, Spec(options));
+      });
+  const auto ours = measure(
+      pair, device, [](const auto& x, const auto& y, const auto& options) {
+        return F::ssim(x, y, options);
+      });
+  std::printf(
+      "| %s | %.1e | %.1e | %.1e | %.1e | %+.0e | %+.0e |\n",
+      pair.name.c_str(),
+      plain.map,
+      ours.map,
+      plain.gradient,
+      ours.gradient,
+      plain.above_one,
+      ours.above_one);
+}
+
+void print_table(torch::Device device) {
+  const Sizes sizes = {3, 400, 600};
+  std::printf(
+      "| images | map: plain | map: ours | gradient: plain | gradient: ours | "
+      "max SSIM - 1: plain | ours |\n|---|---|---|---|---|---|---|\n");
+  const auto x = noise(sizes);
+  print({"noise", x, noise(sizes)}, device);
+  print({"noise, 1 % apart", x, x + 0.01 * noise(sizes)}, device);
+  const auto photo = photograph(sizes);
+  print({"photographs", photo, disturbed(photo, 0.05)}, device);
+  for (const auto& pair : bright_low_contrast_pairs(sizes)) {
+    print(pair, device);
+  }
+  for (const auto& pair : full_range_pairs(sizes)) {
+    print(pair, device);
+  }
+}
+
+} // namespace
+} // namespace fused_ssim::test
+
+int main(int argc, char** argv) {
+  torch::manual_seed(20240229);
+  try {
+    fused_ssim::test::print_table(torch::Device(argc > 1 ? argv[1] : "cpu"));
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 2;
+  }
+  return 0;
+}

@@ -1,0 +1,62 @@
+# All that a sub-project could change in its parent: variables, cache entries, and the
+# properties of the folder that the parent's targets are made from.
+
+function(take_snapshot name)
+  get_cmake_property(variables VARIABLES)
+  set(recorded)
+  foreach(variable IN LISTS variables)
+    # What CMake itself or this file counts with.
+    if(NOT variable MATCHES "^(ARG[CNV]|name$|before|after|CMAKE_CURRENT_FUNCTION|CMAKE_MATCH|_)")
+      list(APPEND recorded "${variable}")
+      set_property(GLOBAL PROPERTY "${name}_${variable}" "${${variable}}")
+    endif()
+  endforeach()
+  set_property(GLOBAL PROPERTY ${name}_VARIABLES "${recorded}")
+  foreach(property COMPILE_OPTIONS COMPILE_DEFINITIONS INCLUDE_DIRECTORIES LINK_DIRECTORIES
+      LINK_OPTIONS BUILDSYSTEM_TARGETS TESTS)
+    get_property(value DIRECTORY PROPERTY ${property})
+    set_property(GLOBAL PROPERTY "${name}_DIRECTORY_${property}" "${value}")
+  endforeach()
+endfunction()
+
+function(compare_snapshots before after)
+  get_property(variables_before GLOBAL PROPERTY ${before}_VARIABLES)
+  get_property(variables_after GLOBAL PROPERTY ${after}_VARIABLES)
+  set(faults)
+  foreach(variable IN LISTS variables_before)
+    get_property(was GLOBAL PROPERTY "${before}_${variable}")
+    get_property(is GLOBAL PROPERTY "${after}_${variable}")
+    if(NOT "${is}" STREQUAL "${was}")
+      list(APPEND faults "${variable}: \"${was}\" became \"${is}\"")
+    endif()
+  endforeach()
+
+  # New names come by the cache only. What find modules keep there is internal or
+  # advanced; the rest is an option that the parent's user sees.
+  foreach(variable IN LISTS variables_after)
+    if(NOT variable IN_LIST variables_before AND NOT variable MATCHES "^(FUSED_SSIM|fused_ssim)_")
+      get_property(type CACHE "${variable}" PROPERTY TYPE)
+      get_property(advanced CACHE "${variable}" PROPERTY ADVANCED)
+      if(NOT advanced AND NOT type MATCHES "^(INTERNAL|STATIC)$")
+        list(APPEND faults "${variable} is new: \"${${variable}}\"")
+      endif()
+    endif()
+  endforeach()
+  foreach(property COMPILE_OPTIONS COMPILE_DEFINITIONS INCLUDE_DIRECTORIES LINK_DIRECTORIES
+      LINK_OPTIONS BUILDSYSTEM_TARGETS TESTS)
+    get_property(was GLOBAL PROPERTY "${before}_DIRECTORY_${property}")
+    get_property(is GLOBAL PROPERTY "${after}_DIRECTORY_${property}")
+    if(NOT "${is}" STREQUAL "${was}")
+      list(APPEND faults "folder property ${property}: \"${was}\" became \"${is}\"")
+    endif()
+  endforeach()
+
+  list(LENGTH variables_before count)
+  if(count LESS 100)
+    list(APPEND faults "the snapshot holds only ${count} variables")
+  endif()
+  if(faults)
+    list(JOIN faults "\n  " faults)
+    message(FATAL_ERROR "Including fused_ssim changed its parent:\n  ${faults}")
+  endif()
+endfunction()

@@ -1,0 +1,139 @@
+// Against values that independent implementations gave; scripts/make_golden.py
+// made them.
+
+#include "support.h"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+
+namespace fused_ssim::test {
+namespace {
+
+using nlohmann::json;
+
+/// Integers 0 .. 255 from a hash of the index, as scripts/make_golden.py has it.
+torch::Tensor hashed(std::uint64_t seed, const Sizes& sizes) {
+  auto result = torch::empty(sizes, torch::kInt64);
+  auto* values = result.mutable_data_ptr<std::int64_t>();
+  constexpr std::uint64_t kMask = 0xFFFFFFFF;
+  for (std::int64_t i = 0; i < result.numel(); ++i) {
+    std::uint64_t value =
+        (static_cast<std::uint64_t>(i) + seed * 1000003) * 2654435761 & kMask;
+    value ^= value >> 15;
+    value = value * 2246822519 & kMask;
+    value ^= value >> 13;
+    values[i] = static_cast<std::int64_t>(value & 255);
+  }
+  return result;
+}
+
+torch::Tensor divided(const torch::Tensor& integers, std::int64_t divisor) {
+  return torch::floor_divide(integers, divisor);
+}
+
+/// The two images of a pair, in 0 .. 255.
+std::pair<torch::Tensor, torch::Tensor> golden_pair(
+    const std::string& name,
+    const Sizes& sizes) {
+  const auto first = hashed(1, sizes);
+  const auto second = hashed(2, sizes);
+  const auto ramp =
+      (torch::arange(sizes[2], torch::kInt64) * 4).remainder(256).expand(sizes);
+  if (name == "random") {
+    return {first, second};
+  }
+  if (name == "close") {
+    return {
+        divided(first + 3 * ramp, 4),
+        divided(first + 3 * ramp + divided(second, 32), 4)};
+  }
+  if (name == "bright") {
+    return {230 + divided(first, 32), 230 + divided(second, 32)};
+  }
+  EXPECT_EQ(name, "unlike");
+  return {ramp, 255 - divided(ramp + divided(first, 16), 2)};
+}
+
+/// Expects the samples {"index": value} of `actual`.
+void expect_samples(
+    const torch::Tensor& actual,
+    const json& samples,
+    double tolerance) {
+  const auto values = exact(actual).flatten();
+  ASSERT_GT(samples.size(), 10u);
+  for (const auto& [index, value] : samples.items()) {
+    EXPECT_NEAR(
+        values[std::stoll(index)].item<double>(),
+        value.get<double>(),
+        tolerance)
+        << "at " << index;
+  }
+}
+
+class GoldenTest : public DeviceTest {
+ protected:
+  void compare(const std::string& file) const {
+    std::ifstream stream(FUSED_SSIM_GOLDEN_DIR "/" + file);
+    ASSERT_TRUE(stream) << file;
+    const auto document = json::parse(stream);
+    const auto tolerance = document["tolerance"].get<double>();
+    ASSERT_GE(document["cases"].size(), 8u);
+    for (const auto& each : document["cases"]) {
+      SCOPED_TRACE(each["images"].dump() + " " + each["padding"].dump());
+      for (const auto type : {torch::kFloat64, torch::kFloat32}) {
+        // float32 can meet a file no better than its type allows.
+        const double least = type == torch::kFloat64 ? 0 : 5e-6;
+        compare(each, type, std::max(tolerance, least));
+      }
+    }
+  }
+
+ private:
+  void compare(const json& golden, torch::ScalarType type, double tolerance)
+      const {
+    const auto [first, second] =
+        golden_pair(golden["images"], golden["shape"].get<Sizes>());
+    const auto x = leaf_of(first.to(torch::kFloat64) / 255, device(), type);
+    const auto y = (second.to(torch::kFloat64) / 255).to(device(), type);
+    auto options =
+        SSIMOptions().window_size(golden["window_size"]).sigma(golden["sigma"]);
+    if (golden["padding"] == "valid") {
+      options.padding(torch::kValid);
+    } else {
+      ASSERT_EQ(golden["padding"], "same");
+    }
+    const auto value = F::ssim(x, y, options);
+    EXPECT_NEAR(value.item<double>(), golden["mean"].get<double>(), tolerance);
+    ASSERT_TRUE(golden.contains("map") || golden.contains("gradient"));
+    if (golden.contains("map")) {
+      auto none = options;
+      expect_samples(
+          F::ssim(x, y, none.reduction(torch::kNone)),
+          golden["map"],
+          10 * tolerance);
+    }
+    if (golden.contains("gradient")) {
+      value.backward();
+      // They are of the order of 1e-3.
+      expect_samples(x.grad(), golden["gradient"], 1e-2 * tolerance);
+    }
+  }
+};
+
+TEST_P(GoldenTest, ScikitImage) {
+  compare("scikit_image.json");
+}
+
+TEST_P(GoldenTest, PytorchMsssim) {
+  compare("pytorch_msssim.json");
+}
+
+TEST_P(GoldenTest, Torchmetrics) {
+  compare("torchmetrics.json");
+}
+
+FUSED_SSIM_ON_EACH_DEVICE(GoldenTest);
+
+} // namespace
+} // namespace fused_ssim::test

@@ -1,0 +1,142 @@
+#include "support.h"
+
+#include <sstream>
+
+namespace fused_ssim::test {
+namespace {
+
+class ModulesTest : public SeededTest {
+ protected:
+  const torch::Tensor x = torch::rand({2, 3, 16, 20});
+  const torch::Tensor y = torch::rand({2, 3, 16, 20});
+  const torch::Tensor mask = torch::rand({16, 20});
+};
+
+template <typename T>
+std::string print(const T& module) {
+  std::ostringstream stream;
+  stream << module;
+  return stream.str();
+}
+
+TEST_F(ModulesTest, PrintEveryOption) {
+  EXPECT_EQ(
+      print(SSIM()),
+      "fused_ssim::SSIM(window_size=11, sigma=1.5, data_range=1, k1=0.01, "
+      "k2=0.03, padding=kSame, reduction=kMean)");
+  EXPECT_EQ(
+      print(SSIM(SSIMOptions()
+                     .window_size(7)
+                     .sigma(0.75)
+                     .data_range(255)
+                     .k1(0.02)
+                     .k2(0.05)
+                     .padding(torch::kValid)
+                     .reduction(torch::kNone))),
+      "fused_ssim::SSIM(window_size=7, sigma=0.75, data_range=255, k1=0.02, "
+      "k2=0.05, padding=kValid, reduction=kNone)");
+  EXPECT_EQ(
+      print(L1DSSIMLoss()),
+      "fused_ssim::L1DSSIMLoss(l1_weight=0.8, dssim_weight=0.2, crop_l1=false, "
+      "window_size=11, sigma=1.5, data_range=1, k1=0.01, k2=0.03, "
+      "padding=kSame, reduction=kMean)");
+  EXPECT_EQ(
+      print(L1DSSIMLoss(L1DSSIMLossOptions()
+                            .l1_weight(2)
+                            .dssim_weight(3)
+                            .crop_l1(true)
+                            .window_size(7)
+                            .sigma(0.75)
+                            .data_range(255)
+                            .k1(0.02)
+                            .k2(0.05)
+                            .padding(torch::kValid)
+                            .reduction(torch::kSum))),
+      "fused_ssim::L1DSSIMLoss(l1_weight=2, dssim_weight=3, crop_l1=true, "
+      "window_size=7, sigma=0.75, data_range=255, k1=0.02, k2=0.05, "
+      "padding=kValid, reduction=kSum)");
+}
+
+TEST_F(ModulesTest, DefaultsOfOptions) {
+  const L1DSSIMLossOptions options;
+  EXPECT_DOUBLE_EQ(options.l1_weight(), 0.8);
+  EXPECT_DOUBLE_EQ(options.dssim_weight(), 0.2);
+  const L1DSSIMLossOptions half(0.5);
+  EXPECT_DOUBLE_EQ(half.l1_weight(), 0.5);
+  EXPECT_DOUBLE_EQ(half.dssim_weight(), 0.5);
+}
+
+TEST_F(ModulesTest, CallTheFunctions) {
+  const auto ssim_options = SSIMOptions().window_size(7).padding(torch::kValid);
+  SSIM metric(ssim_options);
+  expect_same_bits(metric(x, y), F::ssim(x, y, ssim_options));
+  expect_same_bits(metric(x, y, mask), F::ssim(x, y, ssim_options, mask));
+
+  const auto loss_options =
+      L1DSSIMLossOptions(0.4).window_size(5).reduction(torch::kSum);
+  L1DSSIMLoss loss(loss_options);
+  expect_same_bits(loss(x, y), F::l1_dssim_loss(x, y, loss_options));
+  expect_same_bits(
+      loss(x, y, mask), F::l1_dssim_loss(x, y, loss_options, mask));
+}
+
+TEST_F(ModulesTest, Train) {
+  L1DSSIMLoss loss(/*lambda_dssim=*/0.2);
+  const auto leaf = x.clone().requires_grad_();
+  loss(leaf, y).backward();
+  expect_gradient(
+      leaf.grad(), expected(x, y, Spec(L1DSSIMLossOptions())).grad_input);
+}
+
+TEST_F(ModulesTest, OptionsMayBeChanged) {
+  SSIM metric;
+  metric->options.window_size(5);
+  expect_same_bits(metric(x, y), F::ssim(x, y, SSIMOptions().window_size(5)));
+  EXPECT_THAT(print(metric), testing::HasSubstr("window_size=5"));
+}
+
+TEST_F(ModulesTest, CloneKeepsTheOptionsAndIsItsOwn) {
+  L1DSSIMLoss loss(L1DSSIMLossOptions(0.4).window_size(5));
+  const auto copy = std::dynamic_pointer_cast<L1DSSIMLossImpl>(loss->clone());
+  ASSERT_TRUE(copy);
+  loss->options.window_size(7);
+  EXPECT_EQ(copy->options.window_size(), 5);
+  expect_same_bits(
+      copy->forward(x, y),
+      F::l1_dssim_loss(x, y, L1DSSIMLossOptions(0.4).window_size(5)));
+
+  SSIM metric(SSIMOptions().sigma(2));
+  const auto other = std::dynamic_pointer_cast<SSIMImpl>(metric->clone());
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->options.sigma(), 2);
+}
+
+TEST_F(ModulesTest, AnyModule) {
+  torch::nn::AnyModule metric(SSIM(SSIMOptions().window_size(7)));
+  const auto options = SSIMOptions().window_size(7);
+  expect_same_bits(metric.forward(x, y), F::ssim(x, y, options));
+  expect_same_bits(metric.forward(x, y, mask), F::ssim(x, y, options, mask));
+
+  torch::nn::AnyModule loss(L1DSSIMLoss(0.3));
+  expect_same_bits(loss.forward(x, y), F::l1_dssim_loss(x, y, 0.3));
+  expect_same_bits(loss.forward(x, y, mask), F::l1_dssim_loss(x, y, 0.3, mask));
+}
+
+TEST_F(ModulesTest, HaveNoParameters) {
+  SSIM metric;
+  L1DSSIMLoss loss;
+  EXPECT_TRUE(metric->parameters().empty());
+  EXPECT_TRUE(loss->parameters().empty());
+  EXPECT_NO_THROW(loss->to(torch::kFloat64));
+}
+
+TEST_F(ModulesTest, Version) {
+  EXPECT_EQ(
+      version(),
+      std::to_string(FUSED_SSIM_VERSION_MAJOR) + "." +
+          std::to_string(FUSED_SSIM_VERSION_MINOR) + "." +
+          std::to_string(FUSED_SSIM_VERSION_PATCH));
+}
+
+} // namespace
+} // namespace fused_ssim::test
