@@ -61,7 +61,7 @@ TileSums l1_tile(const Job& job, const Tile& tile) {
           if (with_map) {
             (weights * VecMath<T>::fma(scale, d.abs(), offset)).store(out + i);
           } else {
-            const Vec<T> gradient = signed_as(d, slope) * weights;
+            const Vec<T> gradient = signed_as(d, zero, slope) * weights;
             gradient.store(out + i);
             (zero - gradient).store(opposite + i);
           }

@@ -144,19 +144,29 @@ class Ring {
       int quantity,
       const Taps<T, kRadius>& taps,
       Vec<T>* out /* [kBlockRows] */) const {
-    const T* base[kMaxChunks];
-    FUSED_SSIM_UNROLL
-    for (int c = 0; c < kMaxChunks; ++c) {
-      base[c] = chunk_[c].origin + position * ChunkType::kPosition;
+    if constexpr (kRadius == kAnyRadius) {
+      // The rows' addresses are not worth working out for each tap.
+      const T* in[kMaxChunks * kChunkRows];
+      for (int u = 0; u < 2 * radius_ + kBlockRows; ++u) {
+        in[u] = at(position, u) + quantity * kLanes<T>;
+      }
+      cpu::blur<kBlockRows>(
+          [&](int u) FUSED_SSIM_INLINE_LAMBDA { return in[u]; }, taps, out);
+    } else {
+      const T* base[kMaxChunks];
+      FUSED_SSIM_UNROLL
+      for (int c = 0; c < kMaxChunks; ++c) {
+        base[c] = chunk_[c].origin + position * ChunkType::kPosition;
+      }
+      cpu::blur<kBlockRows>(
+          [&](int u) FUSED_SSIM_INLINE_LAMBDA {
+            const int row = u + skip();
+            return base[row / kChunkRows] + row % kChunkRows * ChunkType::kRow +
+                quantity * kLanes<T>;
+          },
+          taps,
+          out);
     }
-    cpu::blur<kBlockRows>(
-        [&](int u) FUSED_SSIM_INLINE_LAMBDA {
-          const int row = u + skip();
-          return base[row / kChunkRows] + row % kChunkRows * ChunkType::kRow +
-              quantity * kLanes<T>;
-        },
-        taps,
-        out);
   }
 
  private:

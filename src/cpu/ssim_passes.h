@@ -65,7 +65,8 @@ void SSIMTile<T, kRadius, kGradient>::forward(std::int64_t first_row) {
             {means[0][t], means[1][t], means[2][t], means[3][t]}, constants);
         Vec<T> half = pixel.dssim_half();
         if (mapped) {
-          const Vec<T> d = load(sum_diff.at(i, radius_ + t) + V);
+          const Vec<T> d =
+              load(sum_diff.at(i, radius_ + t) + V) + constants.offset;
           const Vec<T> value = VecMath<T>::fma(dssim, half, offset);
           // Without an L1 term an infinite difference must not meet its zero.
           const Vec<T> both =
@@ -141,6 +142,7 @@ void SSIMTile<T, kRadius, kGradient>::backward(std::int64_t first_row) {
   const auto out = out_, out_target = out_target_;
   const Vec<T> zero(T(0));
   const Vec<T> amplitude(static_cast<T>(job_.l1_gradient));
+  const Vec<T> same(-offset_); // d where x = y
   for (std::int64_t i = 0; i < lanes_.positions; ++i) {
     Vec<T> g[kPartials][kBlockRows];
     FUSED_SSIM_UNROLL
@@ -152,7 +154,7 @@ void SSIMTile<T, kRadius, kGradient>::backward(std::int64_t first_row) {
     for (int t = 0; t < kBlockRows; ++t) {
       const T* sum_diff = sum_diff_ring.at(i, t);
       const Vec<T> s = load(sum_diff), d = load(sum_diff + V);
-      Vec<T> l1 = signed_as(d, own_l1 >> t & 1 ? slope : zero);
+      Vec<T> l1 = signed_as(d, same, own_l1 >> t & 1 ? slope : zero);
       if (weighted) {
         l1 = l1 * load(weights.at(i, t));
       }

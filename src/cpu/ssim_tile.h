@@ -76,7 +76,7 @@ class SSIMTile {
   const LaneLayout<T> lanes_;
   const Taps<T, kRadius> taps_, gradient_taps_;
   SSIMConstants<Vec<T>> constants_;
-  T pivot_;
+  T pivot_, offset_; // p and q
 
   Reader<T> input_, target_, weight_;
   Writer<T> map_, grad_input_, grad_target_;
@@ -196,11 +196,14 @@ TileSums SSIMTile<T, kRadius, kGradient>::run(void* scratch) {
   Arena arena(scratch);
   allocate(arena);
   fill_masks();
-  pivot_ = tile_pivot<T>(problem_, tile_);
+  const Pivot pivot = tile_pivot<T>(problem_, tile_);
+  pivot_ = pivot.sum;
+  offset_ = pivot.difference;
   constants_ = {
       Vec<T>(pivot_),
       Vec<T>(static_cast<T>(2 * problem_.c1)),
-      Vec<T>(static_cast<T>(2 * problem_.c2))};
+      Vec<T>(static_cast<T>(2 * problem_.c2)),
+      Vec<T>(offset_)};
 
   const std::int64_t first_map_row =
       tile_.row_begin - (kBackward ? radius_ : 0);
@@ -241,40 +244,40 @@ void SSIMTile<T, kRadius, kGradient>::read_row(std::int64_t row) {
   if (inside) {
     const T* x = input_.row(row, column_begin_, columns_, x_row_);
     const T* y = target_.row(row, column_begin_, columns_, y_row_);
-    const Vec<T> pivot(pivot_);
+    const Vec<T> pivot(pivot_), offset(offset_);
     for (; column < columns_; column += V) {
       const std::int64_t left = columns_ - column;
       const Vec<T> a = load_up_to(x + column, left);
       const Vec<T> b = load_up_to(y + column, left);
       (a + (b - pivot)).store(sum_row_ + column);
-      (a - b).store(diff_row_ + column);
+      (a - b - offset).store(diff_row_ + column);
     }
     if (weighted_) {
       weight_.read(row, column_begin_, columns_, weight_row_);
     }
+    if (job_.l1_sum && row >= tile_.row_begin && row < tile_.row_end &&
+        l1_region_.has_row(row)) {
+      const std::int64_t end =
+          std::min(tile_.column_end, l1_region_.column_end) - column_begin_;
+      for (std::int64_t i =
+               std::max(tile_.column_begin, l1_region_.column_begin) -
+               column_begin_;
+           i < end;
+           i += V) {
+        const std::int64_t left = end - i;
+        const Vec<T> d =
+            (load_up_to(x + i, left) - load_up_to(y + i, left)).abs();
+        l1_sum_.add(weighted_ ? d * load_up_to(weight_row_ + i, left) : d);
+      }
+    }
   }
   for (; column < staged_size(lanes_); column += V) {
     Vec<T>(-pivot_).store(sum_row_ + column);
-    Vec<T>(T(0)).store(diff_row_ + column);
+    Vec<T>(-offset_).store(diff_row_ + column);
   }
   if (weighted_) {
     for (std::int64_t i = read; i < staged_size(lanes_); ++i) {
       weight_row_[i] = 0;
-    }
-  }
-
-  if (job_.l1_sum && row >= tile_.row_begin && row < tile_.row_end &&
-      l1_region_.has_row(row)) {
-    const std::int64_t end =
-        std::min(tile_.column_end, l1_region_.column_end) - column_begin_;
-    for (std::int64_t i =
-             std::max(tile_.column_begin, l1_region_.column_begin) -
-             column_begin_;
-         i < end;
-         i += V) {
-      const std::int64_t left = end - i;
-      const Vec<T> d = load_up_to(diff_row_ + i, left).abs();
-      l1_sum_.add(weighted_ ? d * load_up_to(weight_row_ + i, left) : d);
     }
   }
 }
@@ -338,8 +341,8 @@ void SSIMTile<T, kRadius, kGradient>::read_rows(
               FUSED_SSIM_INLINE_LAMBDA { w.store(weights.at(i, slot)); });
     }
   }
-  fill_halo(sum_diff, lanes_, {-pivot_, T(0)});
-  fill_halo(squares_, lanes_, {pivot_ * pivot_, T(0)});
+  fill_halo(sum_diff, lanes_, {-pivot_, -offset_});
+  fill_halo(squares_, lanes_, {pivot_ * pivot_, offset_ * offset_});
   blur_rows<T, kRadius>(sum_diff, blurred, 0, slot_begin, lanes_, taps_);
   blur_rows<T, kRadius>(squares_, blurred, 2, slot_begin, lanes_, taps_);
 }

@@ -75,11 +75,10 @@ FUSED_SSIM_INLINE void prefetch_line(const void* p) {
 #endif
 }
 
-/// amplitude * sign(d), with sign(0) = sign(NaN) = 0.
+/// amplitude * sign(d - origin), with sign(0) = sign(NaN) = 0.
 template <typename T>
-FUSED_SSIM_INLINE Vec<T> signed_as(Vec<T> d, Vec<T> amplitude) {
-  const Vec<T> zero(T(0));
-  return ((d > zero) & amplitude) - ((d < zero) & amplitude);
+FUSED_SSIM_INLINE Vec<T> signed_as(Vec<T> d, Vec<T> origin, Vec<T> amplitude) {
+  return ((d > origin) & amplitude) - ((d < origin) & amplitude);
 }
 
 /// A lane of a mask: all bits set, or none; for operator& of Vec.
