@@ -6,7 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <cmath>
+#include <sstream>
 #include <vector>
 
 namespace programs {
@@ -21,7 +21,7 @@ void for_each_option(Config& config, const Visitor& visit) {
   visit("target", config.target, "Photograph to reach: PNG or JPEG");
   visit("init", config.init, "Start from noise, gray, or an image FILE");
   visit("steps", config.steps, "Number of optimisation steps");
-  visit("lr", config.lr, "Learning rate of Adam");
+  visit("lr", config.lr, "Learning rate of Adam: 0 .. 1");
   visit(
       "lambda-dssim",
       config.lambda_dssim,
@@ -117,7 +117,7 @@ void check_ranges(const OptimizeConfig& c) {
     throw BadInput("--target is required: the photograph to reach");
   }
   check(c.steps >= 1, "--steps", "at least 1", c.steps);
-  check(c.lr > 0 && std::isfinite(c.lr), "--lr", "a number > 0", c.lr);
+  check(c.lr > 0 && c.lr <= 1, "--lr", "a number in (0, 1]", c.lr);
   check(
       c.lambda_dssim >= 0 && c.lambda_dssim <= 1,
       "--lambda-dssim",

@@ -32,8 +32,9 @@ Row measure(const ImagePair& pair, torch::Device device, const SSIM& ssim) {
 }
 
 void print(const ImagePair& pair, torch::Device device) {
+  // The reference keeps its window on the CPU.
   const auto plain = measure(
-      pair, device, [](const auto& x, const auto& y, const auto& options) {
+      pair, torch::kCPU, [](const auto& x, const auto& y, const auto& options) {
         return reference(x, y, Spec(options));
       });
   const auto ours = measure(

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "support.h"
+
+#include <cstdint>
+#include <string>
+
+namespace fused_ssim::test {
+
+enum class Operator { kSSIM, kLoss, kValueAndGrad };
+
+/// All that a case of the randomised test consists of.
+struct Case {
+  Operator op = Operator::kSSIM;
+  SSIMOptions ssim;
+  L1DSSIMLossOptions loss;
+  std::string contents;
+  bool hard = false; // contrast, beside it none: where float32 is at its worst
+  torch::Tensor x, y, mask, upstream;
+  bool of_x = false, of_y = false; // which gradients
+
+  Spec spec() const {
+    return op == Operator::kSSIM ? Spec(ssim) : Spec(loss);
+  }
+};
+
+/// Draws a case from `seed` alone, of at most about `max_pixels` pixels.
+Case draw_case(
+    std::uint64_t seed,
+    torch::Device device,
+    std::int64_t max_pixels);
+
+/// Everything drawn, on a few lines.
+std::string describe(const Case& drawn);
+
+} // namespace fused_ssim::test
