@@ -129,7 +129,9 @@ bool Process::wait_for_output(const std::string& text) {
 }
 
 void Process::send(int signal) {
-  kill(pid_, signal);
+  if (running_) {
+    kill(pid_, signal);
+  }
 }
 
 Finished Process::wait() {
