@@ -34,4 +34,4 @@ $build/examples/compare_images "$photo" $out/result.png
 echo
 echo "demo: the result is       $root/$out/result.png"
 echo "demo: how it came about:  $root/$out/progress.png"
-echo "demo: every step's values: $root/$out/metrics.json"
+echo "demo: values along the way: $root/$out/metrics.json"

@@ -88,7 +88,8 @@ class Judge {
     if (wide()) {
       return 1e-11;
     }
-    return usual_window() ? 5e-5 : 1.5e-7 / (spec_.k2 * spec_.k2);
+    const double usual = hard_ ? 7e-5 : 5e-5;
+    return usual_window() ? usual : 1.5e-7 / (spec_.k2 * spec_.k2);
   }
   double gradient_bound() const {
     const double bound = usual_window() ? 5e-6 : 2e-5;
