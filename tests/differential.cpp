@@ -92,10 +92,8 @@ class Judge {
     return usual_window() ? usual : 1.5e-7 / (spec_.k2 * spec_.k2);
   }
   double gradient_bound() const {
-    const double bound = usual_window() ? 5e-6 : 2e-5;
-    // The rounding of a few pixels does not average out.
-    const double few = count_ < 1000 ? 4 : 1;
-    return wide() ? 1e-11 : hard_ ? 10 * bound : few * bound;
+    // Hard contrast in few pixels is the worst; photographs keep 5e-6.
+    return wide() ? 1e-11 : usual_window() ? 5e-5 : 2e-4;
   }
 
   /// Twice what rounding to a half type costs; zero for others.
