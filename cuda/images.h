@@ -31,7 +31,7 @@ struct KnownImages {
   static FUSED_SSIM_HOST_DEVICE Element target(Element) {
     return kTarget;
   }
-  /// A float16 image's may be float32.
+  /// A half image's may be float32.
   static FUSED_SSIM_HOST_DEVICE Element gradient(Element element) {
     return kInput == Element::kFloat32 ? kInput : element;
   }

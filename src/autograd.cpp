@@ -97,7 +97,7 @@ torch::Tensor forward(
   if (objective.reduction != Reduction::kNone) {
     request.grad_input = input.requires_grad();
     request.grad_target = target.requires_grad();
-    request.wide_gradients = input.scalar_type() == torch::kFloat16;
+    request.wide_gradients = true;
   }
   const auto result = detail::evaluate(objective, input, target, mask, request);
   context->save_for_backward({result.grad_input, result.grad_target});

@@ -12,8 +12,9 @@ struct Request {
   bool log = false; // mean |input - target| and mean SSIM
   bool grad_input = false;
   bool grad_target = false;
-  /// float16 gradients as float32, for one that is yet to be scaled: of a mean over
-  /// a million pixels nothing would be left in float16.
+  /// Half types' gradients as float32, for one that is yet to be scaled: of a mean
+  /// over a million pixels nothing would be left in float16, and bfloat16 would be
+  /// rounded twice.
   bool wide_gradients = false;
 };
 
