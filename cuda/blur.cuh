@@ -55,36 +55,43 @@ class VerticalBlur {
   T pending_[kPending]; // result y - radius + 1 + i after row y
 };
 
+/// Columns that a lane blurs horizontally.
+constexpr int kLaneColumns = 8;
+
+/// Where column c of a row lies in shared memory. Lanes read four columns at once,
+/// eight columns apart: without the gaps each bank would be asked for twice.
+__device__ __forceinline__ constexpr int place(int c) {
+  return c + 4 * (c / kWarpSize);
+}
+
+/// Elements of a row of so many columns, a multiple of 32.
+constexpr int pitch_of(int columns) {
+  return columns + columns / 8;
+}
+
 /// Four neighbouring elements, read and written at once.
 template <typename T>
 struct alignas(4 * sizeof(T) < 16 ? 4 * sizeof(T) : 16) Quad {
   T v[4];
 };
 
-template <typename T>
-__device__ __forceinline__ Quad<T> load_quad(const T* row) {
-  return *reinterpret_cast<const Quad<T>*>(row);
-}
-
-template <typename T>
-__device__ __forceinline__ void store_quad(T* row, const Quad<T>& quad) {
-  *reinterpret_cast<Quad<T>*>(row) = quad;
-}
-
-/// The horizontal blur at four neighbouring columns: result j is centred at
-/// row[radius + j], and row[0 .. 2 radius + 3] is read in whole quads.
+/// The horizontal blur of a row at this lane's columns: result j is centred at column
+/// 8 lane + radius + j.
 template <int kRadius, typename T>
-__device__ __forceinline__ Quad<T> horizontal_blur(
-    const T* row, // shared memory, quad-aligned
-    const Taps<T>& window) {
+__device__ __forceinline__ void horizontal_blur(
+    const T* row, // [pitch], shared memory
+    int lane,
+    const Taps<T>& window,
+    T (&result)[kLaneColumns]) {
   using Math = DeviceMath<T>;
-  Quad<T> result;
+  const int first = kLaneColumns * lane;
   if constexpr (kRadius > 0) {
-    constexpr int kQuads = (2 * kRadius + 4 + 3) / 4;
+    constexpr int kQuads = (2 * kRadius + kLaneColumns + 3) / 4;
     T values[4 * kQuads];
 #pragma unroll
     for (int q = 0; q < kQuads; ++q) {
-      const Quad<T> quad = load_quad(row + 4 * q);
+      const auto quad =
+          *reinterpret_cast<const Quad<T>*>(row + place(first + 4 * q));
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         values[4 * q + i] = quad.v[i];
@@ -93,36 +100,42 @@ __device__ __forceinline__ Quad<T> horizontal_blur(
     // From the outer taps inward: the sum is small until its last terms, which
     // halves the rounding error of a sum from left to right.
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      result.v[j] = values[j] * window.taps[kRadius];
-      result.v[j] =
-          Math::fma(values[j + 2 * kRadius], window.taps[kRadius], result.v[j]);
+    for (int j = 0; j < kLaneColumns; ++j) {
+      T sum = values[j] * window.taps[kRadius];
+      sum = Math::fma(values[j + 2 * kRadius], window.taps[kRadius], sum);
 #pragma unroll
       for (int k = kRadius - 1; k > 0; --k) {
-        result.v[j] =
-            Math::fma(values[j + kRadius - k], window.taps[k], result.v[j]);
-        result.v[j] =
-            Math::fma(values[j + kRadius + k], window.taps[k], result.v[j]);
+        sum = Math::fma(values[j + kRadius - k], window.taps[k], sum);
+        sum = Math::fma(values[j + kRadius + k], window.taps[k], sum);
       }
-      result.v[j] = Math::fma(values[j + kRadius], window.taps[0], result.v[j]);
+      result[j] = Math::fma(values[j + kRadius], window.taps[0], sum);
     }
   } else {
     const int radius = window.radius;
 #pragma unroll 1
-    for (int j = 0; j < 4; ++j) {
+    for (int j = 0; j < kLaneColumns; ++j) {
       T sum = T(0);
 #pragma unroll 1
       for (int k = 0; k <= 2 * radius; ++k) {
         const int distance = k > radius ? k - radius : radius - k;
-        sum = Math::fma(row[j + k], window.taps[distance], sum);
+        sum = Math::fma(row[place(first + j + k)], window.taps[distance], sum);
       }
-      result.v[j] = sum;
+      result[j] = sum;
     }
   }
-  return result;
 }
 
-/// Elements that the rows of a block in shared memory need beyond its columns.
-constexpr int kRowPadding = 8;
+/// Writes this lane's columns over the row.
+template <typename T>
+__device__ __forceinline__ void store_lane_columns(
+    T* row, // [pitch], shared memory
+    int lane,
+    const T (&values)[kLaneColumns]) {
+#pragma unroll
+  for (int i = 0; i < kLaneColumns; i += 4) {
+    *reinterpret_cast<Quad<T>*>(row + place(kLaneColumns * lane + i)) = {
+        {values[i], values[i + 1], values[i + 2], values[i + 3]}};
+  }
+}
 
 } // namespace fused_ssim::detail::cuda

@@ -49,7 +49,7 @@ __device__ __forceinline__ To bit_cast(const From& from) {
 
 /// `value`, but the compiler forgets where it came from: it keeps what is computed
 /// here in a register instead of computing each use from its origin.
-__device__ __forceinline__ int opaque(int value) {
+__device__ __forceinline__ unsigned opaque(unsigned value) {
 #if defined(__CUDA_ARCH__)
   asm("" : "+r"(value));
 #endif

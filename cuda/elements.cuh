@@ -31,52 +31,68 @@ struct RawOf<double> {
 template <typename T>
 using Raw = typename RawOf<T>::type;
 
-/// Which of a few neighbouring elements are meant: first .. last - 1.
+/// Which of a few elements in line are meant: a bit for each, which an instruction
+/// tests in one go.
 struct Span {
-  int first, last;
+  unsigned bits;
 
   __device__ __forceinline__ bool has(int i) const {
-    return i >= first && i < last;
+    return (bits & (1u << i)) != 0;
   }
   /// All of `count` elements.
   __device__ __forceinline__ bool covers(int count) const {
-    return first <= 0 && last >= count;
+    return bits == (1u << count) - 1;
   }
 };
 
-/// Positions begin .. end - 1 as seen from `origin`; none unless `any`.
-__device__ __forceinline__ Span
-span_from(int origin, int begin, int end, bool any) {
-  return {opaque(begin - origin), opaque(any ? end - origin : begin - origin)};
+/// Of `kCount` elements those from `begin` to `end` - 1.
+template <int kCount>
+__device__ __forceinline__ Span span_of(int begin, int end) {
+  static_assert(kCount < 32);
+  const auto below = [](int i) { return (1u << min(max(i, 0), kCount)) - 1; };
+  return {opaque(below(end) & ~below(begin))};
 }
 
-template <typename U, typename RawType, int kCount>
+/// From an element of type U to the next one that is meant: kDense elements on if
+/// that is positive, hence a constant that instructions hold; else step_bytes, by an
+/// addition: left alone, the compiler multiplies and adds 64-bit numbers each time.
+template <typename U, int kDense, typename Data>
+__device__ __forceinline__ Data* next(Data* pointer, std::int64_t step_bytes) {
+  if constexpr (kDense > 0) {
+    return pointer + kDense * sizeof(U);
+  } else {
+    return opaque(pointer + step_bytes);
+  }
+}
+
+template <typename U, int kDense, typename RawType, int kCount>
 __device__ __forceinline__ void load_as(
     const char* pointer,
     std::int64_t step_bytes,
     const Span& span,
     RawType (&raw)[kCount]) {
-  // From pixel to pixel by an addition: left alone, the compiler multiplies and adds
-  // 64-bit numbers for each of them. All or nothing is the usual case, and worth its
-  // own branch: it saves the tests and zeros of the other.
-  pointer = opaque(pointer);
+  // All or nothing is the usual case, and worth its own branch: it saves the tests
+  // and zeros of the other.
+  if constexpr (kDense == 0) {
+    pointer = opaque(pointer);
+  }
   if (span.covers(kCount)) {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       raw[i] = load_read_only<U>(pointer);
-      pointer = opaque(pointer + step_bytes);
+      pointer = next<U, kDense>(pointer, step_bytes);
     }
     return;
   }
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {
     raw[i] = span.has(i) ? load_read_only<U>(pointer) : RawType(0);
-    pointer = opaque(pointer + step_bytes);
+    pointer = next<U, kDense>(pointer, step_bytes);
   }
 }
 
 /// raw[i] = the element at pointer + i step_bytes, or 0 outside of the span.
-template <typename RawType, int kCount>
+template <int kDense = 0, typename RawType, int kCount>
 __device__ __forceinline__ void load(
     const char* pointer,
     std::int64_t step_bytes,
@@ -86,18 +102,18 @@ __device__ __forceinline__ void load(
   switch (element) {
     case Element::kFloat64:
       if constexpr (sizeof(RawType) == 8) {
-        load_as<std::uint64_t>(pointer, step_bytes, span, raw);
+        load_as<std::uint64_t, kDense>(pointer, step_bytes, span, raw);
       }
       break;
     case Element::kFloat32:
-      load_as<std::uint32_t>(pointer, step_bytes, span, raw);
+      load_as<std::uint32_t, kDense>(pointer, step_bytes, span, raw);
       break;
     case Element::kFloat16:
     case Element::kBFloat16:
-      load_as<std::uint16_t>(pointer, step_bytes, span, raw);
+      load_as<std::uint16_t, kDense>(pointer, step_bytes, span, raw);
       break;
     default:
-      load_as<std::uint8_t>(pointer, step_bytes, span, raw);
+      load_as<std::uint8_t, kDense>(pointer, step_bytes, span, raw);
   }
 }
 
@@ -178,7 +194,7 @@ __device__ __forceinline__ void load_values(
 }
 
 /// The element at pointer + i step_bytes = values[i], in the span.
-template <typename T, int kCount>
+template <int kDense = 0, typename T, int kCount>
 __device__ __forceinline__ void store_values(
     char* pointer,
     std::int64_t step_bytes,
@@ -192,7 +208,7 @@ __device__ __forceinline__ void store_values(
       if (span.has(i)) {
         *reinterpret_cast<U*>(pointer) = static_cast<U>(values[i]);
       }
-      pointer = opaque(pointer + step_bytes);
+      pointer = next<U, kDense>(pointer, step_bytes);
     }
   };
   switch (element) {

@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   CompensatedSum<T> l1_sum;
   for_each_row(p, [&](std::int64_t image, int channel, int row) {
     for (int column = threadIdx.x; column < p.width; column += blockDim.x) {
-      constexpr Span always{0, 1};
+      constexpr Span always{1};
       const bool counts =
           p.l1_region.has_row(row) && p.l1_region.has_column(column);
       const auto value = [&](const Image& of) {
@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kElementwiseThreads)
           p.weight.at(image, channel, row, first),
           step * p.weight.stride[3],
           p.weight.element,
-          Span{0, (p.width - first + step - 1) / step},
+          span_of<kUnroll>(0, (p.width - first + step - 1) / step),
           w);
 #pragma unroll
       for (int i = 0; i < kUnroll; ++i) {
@@ -160,7 +160,7 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 template <typename T>
 __global__ void __launch_bounds__(kElementwiseThreads)
     scale_kernel(const ScaleParams p) {
-  constexpr Span always{0, 1};
+  constexpr Span always{1};
   T factor[1];
   load_values(
       static_cast<const char*>(p.factor), 0, p.factor_element, always, factor);

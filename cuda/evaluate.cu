@@ -1,5 +1,4 @@
 #include "launch.h"
-#include "plan.h"
 #include "runtime.h"
 
 #include "backend.h"
@@ -34,20 +33,6 @@ Region l1_region(const Problem& problem) {
 double pixels(const Problem& problem, const Region& region) {
   return double(problem.batch) * double(problem.channels) *
       double(region.y1 - region.y0) * double(region.x1 - region.x0);
-}
-
-int bytes_of(Element element) {
-  switch (element) {
-    case Element::kFloat64:
-      return 8;
-    case Element::kFloat32:
-      return 4;
-    case Element::kFloat16:
-    case Element::kBFloat16:
-      return 2;
-    default:
-      return 1;
-  }
 }
 
 /// A View or MutableView with strides in bytes.
@@ -197,20 +182,18 @@ class Evaluation {
   void run_ssim(bool sums) {
     using P = Policy<T, kMode>;
     auto params = ssim_params(sums);
-    const Plan plan = make_plan(
-        problem_.batch * problem_.channels,
-        params.height,
-        params.width,
-        P::strip_width(params.window.radius),
-        2 * P::margin(params.window.radius),
-        P::kRows,
-        std::int64_t(device_.multiprocessors()) * P::kBlocks);
-    params.strips = plan.strips;
-    params.splits = plan.splits;
-    params.strip_height = plan.strip_height;
-    params.items = plan.items;
-    const auto blocks =
-        static_cast<unsigned>(std::min<std::int64_t>(plan.items, kMaxBlocks));
+    const int radius = params.window.radius;
+    const int strip_width = P::strip_width(radius);
+    params.strips = (params.width + strip_width - 1) / strip_width;
+    params.strip_length = params.height + P::halo_rows(radius);
+    const std::int64_t rows = problem_.batch * problem_.channels *
+        params.strips * std::int64_t(params.height);
+    const std::int64_t wanted =
+        (rows + P::min_rows(radius) - 1) / P::min_rows(radius);
+    const std::int64_t slots =
+        std::int64_t(device_.multiprocessors()) * P::kBlocks;
+    const auto blocks = static_cast<unsigned>(
+        std::min({wanted, slots, std::int64_t(kMaxBlocks)}));
     if constexpr (P::kHasGradient) {
       launch_forward_backward(params, blocks);
     } else {

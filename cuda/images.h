@@ -9,6 +9,7 @@ namespace fused_ssim::detail::cuda {
 /// run time, which costs more in registers than in time.
 struct AnyImages {
   static constexpr bool kMayHaveWeights = true;
+  static constexpr bool kDenseRows = false;
 
   static FUSED_SSIM_HOST_DEVICE Element input(Element element) {
     return element;
@@ -21,9 +22,12 @@ struct AnyImages {
   }
 };
 
-template <Element kInput, Element kTarget, bool kWeights>
+/// Dense rows: the pixels of a row of the images, the weights and the gradients
+/// follow each other in memory.
+template <Element kInput, Element kTarget, bool kWeights, bool kDense>
 struct KnownImages {
   static constexpr bool kMayHaveWeights = kWeights;
+  static constexpr bool kDenseRows = kDense;
 
   static FUSED_SSIM_HOST_DEVICE Element input(Element) {
     return kInput;

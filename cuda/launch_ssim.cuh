@@ -1,8 +1,11 @@
 #pragma once
 
+#include "gradient_kernel.cuh"
 #include "launch.h"
 #include "runtime.h"
-#include "ssim_kernel.cuh"
+#include "value_kernel.cuh"
+
+#include <type_traits>
 
 namespace fused_ssim::detail::cuda {
 
@@ -11,13 +14,43 @@ namespace fused_ssim::detail::cuda {
 constexpr int kCommonRadius = 5;
 
 template <typename T, int kRadius, Mode kMode, typename Images>
+using Kernel = std::conditional_t<
+    Policy<T, kMode>::kHasGradient,
+    GradientKernel<T, kRadius, kMode, Images>,
+    ValueKernel<T, kRadius, kMode, Images>>;
+
+template <typename T, int kRadius, Mode kMode, typename Images>
+__global__ void __launch_bounds__(
+    Policy<T, kMode>::kThreads,
+    Policy<T, kMode>::kBlocks) ssim_kernel(const SSIMParams<T> params) {
+  Kernel<T, kRadius, kMode, Images>(params).run();
+}
+
+template <typename T, int kRadius, Mode kMode, typename Images>
 void launch_images(const SSIMParams<T>& params, unsigned blocks) {
+  constexpr int kSharedBytes = Kernel<T, kRadius, kMode, Images>::kSharedBytes;
+  static_assert(
+      kSharedBytes <= 48 * 1024,
+      "more needs a launch attribute, and does not fit sm_75; take fewer "
+      "threads");
   launch(
       ssim_kernel<T, kRadius, kMode, Images>,
       blocks,
       Policy<T, kMode>::kThreads,
-      StripKernel<T, kRadius, kMode, Images>::kSharedBytes,
+      kSharedBytes,
       params);
+}
+
+/// And planes of less than 2 GiB, so that 32 bits do for a place in one.
+template <typename T>
+bool has_dense_rows(const SSIMParams<T>& params) {
+  const auto dense = [&](const auto& image) {
+    return image.data == nullptr ||
+        (image.stride[3] == bytes_of(image.element) &&
+         (params.height + 1) * image.stride[2] < (std::int64_t(1) << 31));
+  };
+  return dense(params.input) && dense(params.target) && dense(params.weight) &&
+      dense(params.grad_input) && dense(params.grad_target);
 }
 
 /// Launches the kernel for `Images` if that is what the images are.
@@ -26,7 +59,8 @@ bool launch_if_known(const SSIMParams<float>& params, unsigned blocks) {
   const bool known =
       Images::input(params.input.element) == params.input.element &&
       Images::target(params.target.element) == params.target.element &&
-      Images::kMayHaveWeights == (params.weight.data != nullptr);
+      Images::kMayHaveWeights == (params.weight.data != nullptr) &&
+      (!Images::kDenseRows || has_dense_rows(params));
   if (known) {
     launch_images<float, kCommonRadius, kMode, Images>(params, blocks);
   }
@@ -40,13 +74,17 @@ bool launch_common(const SSIMParams<float>& params, unsigned blocks) {
   constexpr auto kHalf = Element::kFloat16;
   constexpr auto kBFloat = Element::kBFloat16;
   constexpr auto kByte = Element::kUInt8;
-  using Plain = KnownImages<kFloat, kFloat, false>;
+  // The value kernel goes through columns.
+  constexpr bool kDense = Policy<float, kMode>::kHasGradient;
+  using Plain = KnownImages<kFloat, kFloat, false, kDense>;
+  using Permuted = KnownImages<kFloat, kFloat, false, false>;
   if constexpr (kMode == Mode::kSums || kMode == Mode::kGradient) {
-    using Weighted = KnownImages<kFloat, kFloat, true>;
-    using Bytes = KnownImages<kFloat, kByte, false>;
-    using Half = KnownImages<kHalf, kHalf, false>;
-    using BFloat = KnownImages<kBFloat, kBFloat, false>;
+    using Weighted = KnownImages<kFloat, kFloat, true, kDense>;
+    using Bytes = KnownImages<kFloat, kByte, false, kDense>;
+    using Half = KnownImages<kHalf, kHalf, false, kDense>;
+    using BFloat = KnownImages<kBFloat, kBFloat, false, kDense>;
     return launch_if_known<kMode, Plain>(params, blocks) ||
+        launch_if_known<kMode, Permuted>(params, blocks) ||
         launch_if_known<kMode, Weighted>(params, blocks) ||
         launch_if_known<kMode, Bytes>(params, blocks) ||
         launch_if_known<kMode, Half>(params, blocks) ||

@@ -10,6 +10,20 @@
 
 namespace fused_ssim::detail::cuda {
 
+inline int bytes_of(Element element) {
+  switch (element) {
+    case Element::kFloat64:
+      return 8;
+    case Element::kFloat32:
+      return 4;
+    case Element::kFloat16:
+    case Element::kBFloat16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
 /// A View with strides in bytes.
 struct Image {
   const char* data; // null: absent
@@ -94,9 +108,9 @@ struct SSIMParams {
   bool divide;
   Normaliser normaliser;
 
-  /// Who does what: an item is `strip_height` rows of one strip of one channel.
-  int strips, splits, strip_height;
-  std::int64_t items;
+  /// How the blocks divide the work: strip.cuh.
+  int strips; // of an image
+  int strip_length; // its height, and in rows what it costs to begin one
 
   Sums* partials; // [blocks], or null: no sums wanted
 };

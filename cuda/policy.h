@@ -9,7 +9,7 @@ namespace fused_ssim::detail::cuda {
 /// What a kernel delivers besides the sums.
 enum class Mode { kSums, kMap, kGradient, kBothGradients };
 
-/// A block's columns and its halo. NOTE [ One pass ]
+/// A block's shape.
 template <typename T, Mode kMode>
 struct Policy {
   static constexpr bool kHasGradient =
@@ -22,14 +22,21 @@ struct Policy {
   /// and the planner's estimate.
   static constexpr int kBlocks = 2;
 
-  /// Rows and columns that a block needs on each side of those it covers.
-  static FUSED_SSIM_HOST_DEVICE constexpr int margin(int radius) {
-    return kHasGradient ? 2 * radius : radius;
+  /// Columns of a strip; the threads' columns reach beyond it on both sides.
+  static FUSED_SSIM_HOST_DEVICE constexpr int strip_width(int radius) {
+    return kThreads - 2 * radius;
   }
 
-  /// Columns that a block covers.
-  static FUSED_SSIM_HOST_DEVICE constexpr int strip_width(int radius) {
-    return kThreads - 2 * margin(radius);
+  /// Rows that a block takes in addition to those of a segment.
+  static constexpr int halo_rows(int radius) {
+    return kHasGradient ? 4 * radius : 2 * radius;
+  }
+
+  /// A block takes no fewer rows: four steps with their halo. More and shorter
+  /// segments would end no sooner, and keep others from running.
+  static constexpr int min_rows(int radius) {
+    const int rows = 4 * kRows - halo_rows(radius);
+    return rows > kRows ? rows : kRows;
   }
 };
 

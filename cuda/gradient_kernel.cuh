@@ -1,0 +1,407 @@
+#pragma once
+
+// NOTE [ Value and gradient ]
+//
+// A block marches down its strip in steps of kRows rows, one for each of its warps.
+// The horizontal blurs stand at both ends and the vertical ones in the middle, so
+// that SSIM and its partial derivatives pass from the one vertical blur to the other
+// in registers. A step has two phases with a barrier after each.
+//
+//   horizontal   a warp owns a row of shared memory. It takes what the last step's
+//                vertical phase left there, blurred partial derivatives less their
+//                horizontal blur, blurs them, and writes a row of the gradient. Then
+//                it reads a new row of x and y, leaves s, d, s^2, d^2 in its place,
+//                and blurs these. All this is among the lanes of one warp, so no
+//                block barrier is needed.
+//   vertical     a thread owns a column. It pushes the blurred row's four values
+//                into its four vertical blurs, whose partial sums stay in registers;
+//                what comes out, `radius` rows later, are the local means, hence
+//                SSIM and three (or four) partial derivatives, which go into as
+//                many vertical blurs; what comes out of these, another `radius`
+//                rows later, replaces the values that were read.
+//
+// So an image is read (its strips' halos twice, and a second time from the cache for
+// the gradient), the gradient is written, and nothing else passes through device
+// memory. Columns shrink by `radius` on both sides with each horizontal blur:
+//
+//   column     image column        shared column   owned by
+//   input      x0 - 2 radius + c   c               lanes, 32 columns apart
+//   map        x0 -   radius + c   c               thread c
+//   gradient   x0            + c   c               lanes, 32 columns apart
+//
+// A lane blurs eight columns.
+
+#include "strip.cuh"
+
+namespace fused_ssim::detail::cuda {
+
+template <typename T, int kRadius, Mode kMode, typename Images>
+class GradientKernel : Strip<T, kRadius, kMode, Images> {
+  using Base = Strip<T, kRadius, kMode, Images>;
+  using Base::channel;
+  using Base::image;
+  using Base::kRows;
+  using Base::lane;
+  using Base::maps;
+  using Base::offset;
+  using Base::p;
+  using Base::pivot;
+  using Base::radius;
+  using Base::scratch;
+  using Base::strip_width;
+  using Base::thread;
+  using Base::warp;
+  using Base::x0;
+  using Base::y0;
+  using Base::y1;
+  using typename Base::Math;
+  using typename Base::P;
+
+  static constexpr bool kBoth = kMode == Mode::kBothGradients;
+  static constexpr int kPartials = kBoth ? 4 : 3;
+  static constexpr int kDense = Images::kDenseRows ? kWarpSize : 0;
+  /// Pixels of a row for each lane: of the input, of the gradient.
+  static constexpr int kInputs =
+      (P::kThreads + 2 * (kRadius > 0 ? kRadius : kMaxRadius) + kWarpSize - 1) /
+      kWarpSize;
+  static constexpr int kOutputs = P::kThreads / kWarpSize;
+  static constexpr int kPitch = pitch_of(kInputs * kWarpSize);
+  static constexpr int kMapElements = kRows * kPitch;
+
+ public:
+  static constexpr int kSharedBytes =
+      Base::kScratchBytes + 4 * kMapElements * sizeof(T);
+
+  __device__ __forceinline__ GradientKernel(const SSIMParams<T>& params)
+      : Base(params),
+        row_maps(maps + warp * kPitch) {}
+
+  __device__ __forceinline__ void run() {
+    find_scales();
+    this->for_each_segment([this] { run_segment(); });
+    this->store_sums();
+  }
+
+ private:
+  T* const row_maps; // [4, .., kPitch], this warp's row
+  T dssim_scale, l1_scale; // of the gradients
+  unsigned columns; // pack_columns()
+  VerticalBlur<T, kRadius> forward[4];
+  VerticalBlur<T, kRadius> backward[kPartials];
+  Raw<T> input_row[kInputs], target_row[kInputs]; // the next step's
+
+  __device__ __forceinline__ T* map_row(int map) const {
+    return row_maps + map * kMapElements;
+  }
+
+  /// The gradients' factors, which with weights depend on their sum.
+  __device__ __forceinline__ void find_scales() {
+    double dssim = p.dssim_scale;
+    double l1 = p.l1_scale;
+    if (p.divide) {
+      const Sums weights = weight_sums<2>(p.normaliser, scratch);
+      dssim = mean_of(dssim, weights.dssim);
+      l1 = mean_of(l1, weights.l1);
+    }
+    dssim_scale = static_cast<T>(kPartialScale * dssim);
+    l1_scale = static_cast<T>(l1);
+  }
+
+  __device__ __forceinline__ void run_segment() {
+    pack_columns();
+    this->find_pivots(map_column());
+#pragma unroll
+    for (int m = 0; m < 4; ++m) {
+      forward[m].clear();
+    }
+#pragma unroll
+    for (int m = 0; m < kPartials; ++m) {
+      backward[m].clear();
+    }
+    const int halo = 2 * radius;
+    load_row(y0 - halo + warp);
+    // Input rows base .. base + kRows - 1; the map's rows lie `radius` above them,
+    // the gradient's `halo`.
+    for (int base = y0 - halo; base < y1 + halo; base += kRows) {
+      stage_row();
+      warp_barrier<8>();
+      blur_row<4>();
+      block_barrier<4>();
+      blur_columns(base - radius);
+      block_barrier<5>();
+      if (base + kRows > y0 + halo) {
+        finish_row(base - halo + warp, base + kRows + warp);
+      } else {
+        load_row(base + kRows + warp);
+      }
+      // No barrier: a lane overwrites only what it has read last itself.
+    }
+  }
+
+  /// Of a pixel; not to be read unless it lies in the image.
+  template <typename ImageType>
+  __device__ __forceinline__ auto address(
+      const ImageType& of,
+      int row,
+      int at_column) const {
+    if constexpr (Images::kDenseRows) {
+      // 64 bits for the block and 32 for the thread, which the instruction adds.
+      // Columns begin a little above 0, since the strip does a little below.
+      constexpr int kAbove = 2 * kWarpSize;
+      const auto plane = of.at(image, channel, 0, -kAbove);
+      const unsigned offset =
+          static_cast<unsigned>(row) * static_cast<unsigned>(of.stride[2]) +
+          static_cast<unsigned>(at_column + kAbove) *
+              static_cast<unsigned>(of.stride[3]);
+      return plane + offset;
+    } else {
+      return of.at(image, channel, row, at_column);
+    }
+  }
+
+  /// Of this lane's columns, lane + 32 i, those from `begin` to `end` - 1.
+  template <int kCount>
+  __device__ __forceinline__ Span lane_span(int begin, int end) const {
+    const auto steps = [this](int position) {
+      return (position - lane + kWarpSize - 1) >> 5; // rounded up, also below 0
+    };
+    return span_of<kCount>(steps(begin), steps(end));
+  }
+
+  /// Which of this lane's columns lie in the image, and which L1 counts. All in one
+  /// register: each of three would be spilled, and come back behind the images.
+  __device__ __forceinline__ void pack_columns() {
+    const int input_x0 = x0 - 2 * radius;
+    const Span input = lane_span<kInputs>(-input_x0, p.width - input_x0);
+    const Span output = lane_span<kOutputs>(0, p.width - x0);
+    const Span l1 = lane_span<kOutputs>(
+        p.l1_region.x0 - x0, min(strip_width, p.l1_region.x1 - x0));
+    columns = opaque(
+        input.bits | output.bits << kInputs | l1.bits << (kInputs + kOutputs));
+  }
+
+  __device__ __forceinline__ Span input_columns() const {
+    return {columns & ((1u << kInputs) - 1)};
+  }
+
+  __device__ __forceinline__ Span output_columns() const {
+    return {columns >> kInputs & ((1u << kOutputs) - 1)};
+  }
+
+  __device__ __forceinline__ Span l1_columns() const {
+    return {columns >> (kInputs + kOutputs)};
+  }
+
+  /// This thread's.
+  __device__ __forceinline__ int map_column() const {
+    return x0 - radius + thread;
+  }
+
+  /// A row of an image, this lane's columns from `first` on, 0 outside of it.
+  template <int kCount>
+  __device__ __forceinline__ void load_columns(
+      const Image& of,
+      Element type,
+      int row,
+      int first,
+      const Span& in_image, // of these columns
+      Raw<T> (&raw)[kCount]) const {
+    const bool any =
+        static_cast<unsigned>(row) < static_cast<unsigned>(p.height);
+    const Span inside = {any ? in_image.bits : 0};
+    load<kDense>(
+        address(of, row, first + lane),
+        kWarpSize * of.stride[3],
+        type,
+        inside,
+        raw);
+  }
+
+  __device__ __forceinline__ void load_row(int row) {
+    const int first = x0 - 2 * radius;
+    load_columns(
+        p.input, this->input_type(), row, first, input_columns(), input_row);
+    load_columns(
+        p.target, this->target_type(), row, first, input_columns(), target_row);
+  }
+
+  /// Leaves s, d, s^2 and d^2 of the row that was loaded.
+  __device__ __forceinline__ void stage_row() {
+    T x[kInputs], y[kInputs];
+    convert_all(this->input_type(), input_row, x);
+    convert_all(this->target_type(), target_row, y);
+#pragma unroll
+    for (int i = 0; i < kInputs; ++i) {
+      const T s = (x[i] - pivot) + y[i];
+      const T d = (x[i] - y[i]) - offset;
+      const int c = place(kWarpSize * i) + lane;
+      map_row(0)[c] = s;
+      map_row(1)[c] = d;
+      map_row(2)[c] = s * s;
+      map_row(3)[c] = d * d;
+    }
+  }
+
+  /// Blurs the first kMaps maps of this warp's row in place.
+  template <int kMaps>
+  __device__ __forceinline__ void blur_row() {
+    // Of a block for float64 there are fewer columns than the lanes have room for.
+    const bool any = kLaneColumns * lane < P::kThreads;
+#pragma unroll
+    for (int m = 0; m < kMaps; ++m) {
+      T blurred[kLaneColumns];
+      if (any) {
+        horizontal_blur<kRadius>(map_row(m), lane, p.window, blurred);
+      }
+      warp_barrier<10>();
+      if (any) {
+        store_lane_columns(map_row(m), lane, blurred);
+      }
+    }
+  }
+
+  /// Vertical phase: the map's rows from `row` on.
+  __device__ __forceinline__ void blur_columns(int row) {
+    if (row + kRows <= y0 - radius) {
+      push_columns<false, false>(row); // no gradient needs these rows
+    } else if (!p.map_region.has_column(map_column())) {
+      clear_columns();
+    } else if (row >= p.map_region.y0 && row + kRows <= p.map_region.y1) {
+      push_columns<true, false>(row);
+    } else {
+      push_columns<true, true>(row);
+    }
+  }
+
+  __device__ __forceinline__ void clear_columns() {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+#pragma unroll
+      for (int m = 0; m < kPartials; ++m) {
+        maps[m * kMapElements + i * kPitch + place(thread)] = T(0);
+      }
+    }
+  }
+
+  /// kBorder: some of the rows are not the map's.
+  template <bool kWithPartials, bool kBorder>
+  __device__ __forceinline__ void push_columns(int row) {
+    Raw<T> raw[kRows];
+    T w[kRows];
+    const Span inside =
+        span_of<kRows>(p.map_region.y0 - row, p.map_region.y1 - row);
+    const Span own = span_of<kRows>(y0 - row, y1 - row);
+    if constexpr (kWithPartials) {
+      this->load_weights(row, map_column(), p.weight.stride[2], inside, raw);
+      this->convert_weights(raw, w);
+    }
+    T sum = T(0);
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      T* const at = maps + i * kPitch + place(thread);
+      T blurred[4];
+#pragma unroll
+      for (int m = 0; m < 4; ++m) {
+        blurred[m] = forward[m].push(at[m * kMapElements], p.window);
+      }
+      if constexpr (kWithPartials) {
+        const SSIMPixel<T, Math> pixel(
+            {blurred[0], blurred[1], blurred[2], blurred[3]},
+            {pivot, p.two_c1, p.two_c2, offset});
+        const bool here = !kBorder || inside.has(i);
+        if (here && own.has(i)) {
+          sum += w[i] * pixel.dssim_half();
+        }
+        const Partials<T> d = pixel.partials();
+        const T partials[4] = {d.ms + d.md, d.ss, d.dd, d.ms - d.md};
+#pragma unroll
+        for (int m = 0; m < kPartials; ++m) {
+          const T partial = here ? w[i] * partials[m] : T(0);
+          at[m * kMapElements] = backward[m].push(partial, p.window);
+        }
+      }
+    }
+    if constexpr (kWithPartials) {
+      const int own_column = thread - radius;
+      this->dssim_sum.add(
+          own_column >= 0 && own_column < strip_width ? sum : T(0));
+    }
+  }
+
+  /// A row of the gradient; meanwhile the next step's row is on its way.
+  __device__ __forceinline__ void finish_row(int row, int next_row) {
+    // The images once more: from the cache.
+    Raw<T> input_again[kOutputs], target_again[kOutputs], weights[kOutputs];
+    load_columns(
+        p.input, this->input_type(), row, x0, output_columns(), input_again);
+    load_columns(
+        p.target, this->target_type(), row, x0, output_columns(), target_again);
+    const bool own_row = row >= y0 && row < y1;
+    const Span in_strip = lane_span<kOutputs>(0, strip_width);
+    const Span own = {own_row ? output_columns().bits & in_strip.bits : 0};
+    const Span in_l1 = {
+        own_row && p.l1_region.has_row(row) ? l1_columns().bits : 0};
+    this->template load_weights<kDense>(
+        row, x0 + lane, kWarpSize * p.weight.stride[3], in_l1, weights);
+    blur_row<kPartials>();
+
+    T x[kOutputs], y[kOutputs], w[kOutputs];
+    convert_all(this->input_type(), input_again, x);
+    convert_all(this->target_type(), target_again, y);
+    this->convert_weights(weights, w);
+    T sum = T(0);
+#pragma unroll
+    for (int i = 0; i < kOutputs; ++i) {
+      w[i] = in_l1.has(i) ? w[i] : T(0);
+      sum = Math::fma(w[i], fabs(x[i] - y[i]), sum);
+    }
+    this->l1_sum.add(sum);
+    warp_barrier<9>();
+    // Not before the loads above have arrived: waiting for these would mean to wait
+    // for all.
+    load_row(next_row);
+
+    T grad_x[kOutputs], grad_y[kOutputs];
+#pragma unroll
+    for (int i = 0; i < kOutputs; ++i) {
+      T blurred[kPartials];
+#pragma unroll
+      for (int m = 0; m < kPartials; ++m) {
+        blurred[m] = map_row(m)[place(kWarpSize * i) + lane];
+      }
+      const T s = (x[i] - pivot) + y[i];
+      const T d = x[i] - y[i];
+      const T sign = static_cast<T>(d > T(0)) - static_cast<T>(d < T(0));
+      const T l1_part = sign * (w[i] * l1_scale);
+      const T mean_part = Math::fma(s, blurred[1], blurred[0]);
+      grad_x[i] = Math::fma(
+          dssim_scale, Math::fma(d - offset, blurred[2], mean_part), l1_part);
+      if constexpr (kBoth) {
+        const T other_part = Math::fma(s, blurred[1], blurred[3]);
+        grad_y[i] = Math::fma(
+            dssim_scale,
+            Math::fnma(d - offset, blurred[2], other_part),
+            -l1_part);
+      }
+    }
+    store_columns(p.grad_input, row, own, grad_x);
+    if constexpr (kBoth) {
+      store_columns(p.grad_target, row, own, grad_y);
+    }
+  }
+
+  __device__ __forceinline__ void store_columns(
+      const MutableImage& to,
+      int row,
+      const Span& columns,
+      const T (&values)[kOutputs]) const {
+    store_values<kDense>(
+        address(to, row, x0 + lane),
+        kWarpSize * to.stride[3],
+        this->gradient_type(to),
+        columns,
+        values);
+  }
+};
+
+} // namespace fused_ssim::detail::cuda
