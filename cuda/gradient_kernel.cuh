@@ -134,7 +134,7 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       } else {
         load_row(base + kRows + warp);
       }
-      // No barrier: a lane overwrites only what it has read last itself.
+      // No barrier: of the columns that a lane now overwrites, it was the last to read.
     }
   }
 

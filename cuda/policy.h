@@ -40,7 +40,8 @@ struct Policy {
   }
 };
 
-/// Blocks at most; each leaves 16 bytes of partial sums.
-constexpr int kMaxBlocks = 2048;
+/// Blocks at most; each leaves 16 bytes of partial sums. Twice as many as any device
+/// has multiprocessors would do.
+constexpr int kMaxBlocks = 1024;
 
 } // namespace fused_ssim::detail::cuda

@@ -2,10 +2,11 @@
 # Makes a Debian 12 or Ubuntu 22.04+ machine ready to build fused_ssim, and says what
 # it installs. Whatever is there already is used; the second time takes a second.
 #
-#   scripts/setup.sh [--no-cuda] [--format] [--photo]
+#   scripts/setup.sh [--no-cuda] [--format] [--photo] [--benchmark]
 #     --no-cuda   installs no CUDA compiler
 #     --format    clang-format 14 as well
 #     --photo     the photograph of the demo as well
+#     --benchmark matplotlib, for the plots of scripts/benchmark.sh, as well
 #
 # Tools and libraries come from the distribution. LibTorch is, in this order, the one
 # that Torch_DIR or CMAKE_PREFIX_PATH names, the torch of python3 on PATH, or torch
@@ -29,13 +30,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/fused_ssim
 venv=$cache/venv
 log=$root/build/setup.log
-want_cuda=1 want_format=0 want_photo=0
+want_cuda=1 want_format=0 want_photo=0 want_benchmark=0
 for argument in "$@"; do
   case $argument in
     --no-cuda) want_cuda=0 ;;
     --format) want_format=1 ;;
     --photo) want_photo=1 ;;
-    *) echo "usage: scripts/setup.sh [--no-cuda] [--format] [--photo]" >&2; exit 2 ;;
+    --benchmark) want_benchmark=1 ;;
+    *) echo "usage: scripts/setup.sh [--no-cuda] [--format] [--photo] [--benchmark]" >&2; exit 2 ;;
   esac
 done
 
@@ -234,6 +236,15 @@ find_photo() {
   rm -r "$folder"
 }
 
+# --- what draws the plots ---
+
+find_matplotlib() {
+  make_venv
+  "$venv/bin/python" -c "import importlib.util, sys; sys.exit(not importlib.util.find_spec('matplotlib'))" \
+    || pip_install "installing matplotlib from PyPI into $venv" matplotlib
+  plot_python=$venv/bin/python
+}
+
 # --- all of it ---
 
 mkdir -p "$root/build" "$cache"
@@ -241,9 +252,10 @@ exec 9>"$cache/lock"
 flock 9 # two set-ups at once would install into one environment
 install_packages
 find_torch
-cuda_compiler= photo=
+cuda_compiler= photo= plot_python=
 find_cuda_compiler
 [ $want_photo = 0 ] || find_photo
+[ $want_benchmark = 0 ] || find_matplotlib
 architectures=$(gpu_architectures)
 {
   echo "# Written by scripts/setup.sh; sourced by the other scripts. CMake reads these variables."
@@ -251,6 +263,7 @@ architectures=$(gpu_architectures)
   [ -z "$cuda_compiler" ] || printf 'export CUDACXX=%q\n' "$cuda_compiler"
   [ -z "$architectures" ] || printf 'export CUDAARCHS=%q\n' "$architectures"
   [ -z "$photo" ] || printf 'export FUSED_SSIM_PHOTO=%q\n' "$photo"
+  [ -z "$plot_python" ] || printf 'export FUSED_SSIM_PLOT_PYTHON=%q\n' "$plot_python"
 } >"$root/build/environment.sh"
 say "LibTorch: $torch_prefix"
 [ -z "$cuda_compiler" ] || say "CUDA compiler: $cuda_compiler"

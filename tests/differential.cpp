@@ -129,10 +129,12 @@ class Judge {
 
 void compare(const Case& c, Judge& judge) {
   // Read as value / 255 in the type of the computation: whether a pixel equals the
-  // input's decides the sign of |x - y|.
+  // input's decides the sign of |x - y|. On the CPU: CUDA's division by a scalar is
+  // a multiplication by its inverse.
   const bool wide = c.x.scalar_type() == torch::kFloat64;
   const auto y = c.y.scalar_type() == torch::kUInt8
-      ? c.y.to(wide ? torch::kFloat64 : torch::kFloat32) / 255
+      ? (c.y.cpu().to(wide ? torch::kFloat64 : torch::kFloat32) / 255)
+            .to(c.y.device())
       : c.y;
   const auto reference = expected(c.x, y, c.spec(), c.mask, c.upstream);
   if (c.op == Operator::kValueAndGrad) {

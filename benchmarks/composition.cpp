@@ -1,0 +1,92 @@
+#include "composition.h"
+
+#include <cmath>
+
+namespace fused_ssim::bench {
+namespace {
+
+torch::Tensor gaussian(std::int64_t size, double sigma) {
+  const auto distance =
+      torch::arange(size, torch::kFloat64) - static_cast<double>(size / 2);
+  const auto weights = (-(distance / sigma).square() / 2).exp();
+  return weights / weights.sum();
+}
+
+/// Image of the type that is computed in, with a batch dimension.
+torch::Tensor prepare(const torch::Tensor& image, torch::ScalarType type) {
+  auto result = image.to(type);
+  if (image.scalar_type() == torch::kUInt8) {
+    result = result / 255;
+  }
+  return result.dim() == 3 ? result.unsqueeze(0) : result;
+}
+
+struct Prepared {
+  explicit Prepared(const Problem& problem) {
+    const auto type = problem.input.scalar_type() == torch::kFloat64
+        ? torch::kFloat64
+        : torch::kFloat32;
+    x = prepare(problem.input, type);
+    y = prepare(problem.target, type);
+  }
+  torch::Tensor x, y; // [N, C, H, W]
+};
+
+torch::Tensor ssim_map(
+    const torch::Tensor& x, // [N, C, H, W]
+    const torch::Tensor& y, // [N, C, H, W]
+    const L1DSSIMLossOptions& options) {
+  const auto channels = x.size(1);
+  const auto size = options.window_size();
+  const auto window = gaussian(size, options.sigma()).to(x.options());
+  const auto across = window.view({1, 1, 1, size}).repeat({channels, 1, 1, 1});
+  const auto down = across.transpose(2, 3).contiguous();
+  const auto blur = [&](const torch::Tensor& image) {
+    using Pair = std::vector<std::int64_t>;
+    const Pair ones = {1, 1};
+    const auto rows = torch::conv2d(
+        image, across, {}, ones, Pair{0, size / 2}, ones, channels);
+    return torch::conv2d(
+        rows, down, {}, ones, Pair{size / 2, 0}, ones, channels);
+  };
+  const double c1 = std::pow(options.k1() * options.data_range(), 2);
+  const double c2 = std::pow(options.k2() * options.data_range(), 2);
+  const auto mean_x = blur(x);
+  const auto mean_y = blur(y);
+  const auto mean_xx = mean_x * mean_x;
+  const auto mean_yy = mean_y * mean_y;
+  const auto mean_xy = mean_x * mean_y;
+  const auto variance_x = blur(x * x) - mean_xx;
+  const auto variance_y = blur(y * y) - mean_yy;
+  const auto covariance = blur(x * y) - mean_xy;
+  return ((2 * mean_xy + c1) / (mean_xx + mean_yy + c1)) *
+      ((2 * covariance + c2) / (variance_x + variance_y + c2));
+}
+
+torch::Tensor reduce(const torch::Tensor& map, const Problem& problem) {
+  const auto& mask = problem.mask;
+  if (std::holds_alternative<torch::enumtype::kSum>(
+          problem.options.reduction())) {
+    return (mask.defined() ? map * mask : map).sum();
+  }
+  return mask.defined() ? (map * mask).sum() / mask.expand_as(map).sum()
+                        : map.mean();
+}
+
+} // namespace
+
+torch::Tensor composition_ssim(const Problem& problem) {
+  const Prepared prepared(problem);
+  return reduce(ssim_map(prepared.x, prepared.y, problem.options), problem);
+}
+
+torch::Tensor composition_loss(const Problem& problem) {
+  const auto& options = problem.options;
+  const Prepared prepared(problem);
+  const auto l1 = reduce((prepared.x - prepared.y).abs(), problem);
+  const auto dssim =
+      reduce(1 - ssim_map(prepared.x, prepared.y, options), problem);
+  return options.l1_weight() * l1 + options.dssim_weight() * dssim;
+}
+
+} // namespace fused_ssim::bench

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "problem.h"
+
+namespace fused_ssim::bench {
+
+/// What an operation leaves behind; undefined where it computes none.
+struct Result {
+  torch::Tensor value; // []
+  torch::Tensor grad_input, grad_target; // as the images
+  torch::Tensor image; // the copy
+
+  /// Of what is defined.
+  std::int64_t bytes() const;
+};
+
+/// Each is one call, from the images to the result.
+using Operation = Result (*)(const Problem& problem);
+
+Result copy(const Problem& problem);
+Result value(const Problem& problem);
+Result value_and_grad(const Problem& problem);
+Result autograd_step(const Problem& problem);
+Result composition_value(const Problem& problem);
+Result composition_step(const Problem& problem);
+
+/// Forward and backward of `loss`; the gradients are taken from the images.
+template <typename Loss>
+Result step(const Problem& problem, const Loss& loss) {
+  torch::Tensor input = problem.input, target = problem.target;
+  const torch::Tensor value = loss();
+  value.backward();
+  const Result result = {value.detach(), input.grad(), target.grad(), {}};
+  input.mutable_grad() = torch::Tensor();
+  if (target.requires_grad()) {
+    target.mutable_grad() = torch::Tensor();
+  }
+  return result;
+}
+
+} // namespace fused_ssim::bench

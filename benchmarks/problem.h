@@ -1,0 +1,54 @@
+#pragma once
+
+#include <fused_ssim/fused_ssim.h>
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <string>
+
+namespace fused_ssim::bench {
+
+struct Shape {
+  std::int64_t batch, channels, height, width;
+
+  std::int64_t values() const {
+    return batch * channels * height * width;
+  }
+  /// "1080x1920" for one image of 3 channels, "5x5x1080x1920" otherwise, "none"
+  /// without a value.
+  std::string name() const;
+};
+
+/// What differs from contiguous float32 images, a gradient to the input and a
+/// window of 11.
+enum class Variant {
+  kFloat32,
+  kUInt8Target,
+  kPermuted,
+  kBFloat16,
+  kFloat16,
+  kFloat64,
+  kMask,
+  kBothGradients,
+  kWindow7,
+  kWindow31,
+};
+
+const char* name(Variant variant);
+
+/// Images, and what is to be done with them.
+struct Problem {
+  torch::Tensor input; // [C, H, W], or [N, C, H, W] where N > 1; requires grad
+  torch::Tensor target; // as input, or uint8; requires grad for kBothGradients
+  torch::Tensor mask; // [H, W], or undefined
+  L1DSSIMLossOptions options;
+
+  SSIMOptions ssim_options() const;
+};
+
+/// The same images whatever the variant, but for rounding; made when first asked
+/// for, and kept. scripts/compare_peers.py makes them too, from the same seed.
+const Problem& problem(Shape shape, Variant variant, torch::Device device);
+
+} // namespace fused_ssim::bench

@@ -1,0 +1,83 @@
+#include "verify.h"
+
+#include <map>
+#include <sstream>
+#include <tuple>
+
+namespace fused_ssim::bench {
+namespace {
+
+/// The composition's results, each computed once: it takes seconds.
+const Result& expected(
+    const Shape& shape,
+    Variant variant,
+    torch::Device device,
+    bool with_gradient) {
+  using Key = std::tuple<std::string, Variant, std::string, bool>;
+  static std::map<Key, Result> computed;
+  const auto [entry, is_new] = computed.try_emplace(
+      {shape.name(), variant, device.str(), with_gradient});
+  if (is_new) {
+    const Problem& of = problem(shape, variant, device);
+    entry->second =
+        with_gradient ? composition_step(of) : composition_value(of);
+  }
+  return entry->second;
+}
+
+/// Relative distance, in L2, of two tensors.
+double distance(const torch::Tensor& a, const torch::Tensor& b) {
+  const auto wide = b.to(torch::kFloat64);
+  return ((a.to(torch::kFloat64) - wide).norm() / wide.norm()).item<double>();
+}
+
+} // namespace
+
+std::string verify(
+    const Result& result,
+    Shape shape,
+    Variant variant,
+    torch::Device device) {
+  const Problem& of = problem(shape, variant, device);
+  const auto type = of.input.scalar_type();
+  // float32 is what the composition's rounding allows; the gradient in a half
+  // type carries its own.
+  const double value_tolerance = type == torch::kFloat64 ? 1e-11 : 1e-4;
+  const double gradient_tolerance = type == torch::kFloat64 ? 1e-10
+      : type == torch::kFloat32                             ? 1e-4
+                                                            : 1e-2;
+  std::ostringstream wrong;
+  const auto compare = [&](const char* what,
+                           const torch::Tensor& seen,
+                           const torch::Tensor& wanted,
+                           double tolerance) {
+    if (!seen.defined()) {
+      return;
+    }
+    const double off = distance(seen, wanted.detach());
+    if (!(off <= tolerance)) {
+      wrong << what << " is off by " << off << ", where " << tolerance
+            << " is allowed; ";
+    }
+  };
+  if (result.image.defined()) {
+    compare("the copy", result.image, of.input, 0);
+    return wrong.str();
+  }
+  const bool with_gradient = result.grad_input.defined();
+  const Result& wanted = expected(shape, variant, device, with_gradient);
+  compare("the value", result.value, wanted.value, value_tolerance);
+  compare(
+      "the gradient to the input",
+      result.grad_input,
+      wanted.grad_input,
+      gradient_tolerance);
+  compare(
+      "the gradient to the target",
+      result.grad_target,
+      wanted.grad_target,
+      gradient_tolerance);
+  return wrong.str();
+}
+
+} // namespace fused_ssim::bench

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Times pytorch-msssim, torchmetrics and kornia beside fused_ssim, on the same images, and
+prints tables in Markdown. Run scripts/benchmark.sh first: it sets up and builds.
+
+    scripts/compare_peers.py [--repetitions N]
+
+The packages come from PyPI, without their dependencies, into a folder of their own under
+~/.cache/fused_ssim: the torch that is there stays as it is. A step is the value and the
+gradient of 0.8 L1 + 0.2 (1 - SSIM), forward and backward; a value is the mean SSIM alone.
+On the CPU a figure is the median of N calls, in turns with the other packages' (fused_ssim's:
+of its own program, just before), on CUDA that of Triton's do_bench.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fused_ssim"
+PEERS = CACHE / "peers"
+PROGRAM = ROOT / "build/benchmark/benchmarks/fused_ssim_benchmark"
+PACKAGES = [
+    "pytorch-msssim==1.0.0",
+    "torchmetrics==1.9.0", "lightning-utilities==0.15.3", "packaging==25.0",
+    "kornia==0.9.0", "kornia-rs==0.2.0",
+]  # fmt: skip
+SHAPES = {"cpu": ["545x980", "1080x1920"], "cuda": ["545x980", "1080x1920", "2160x3840"]}
+
+
+def restart_with_torch():
+    """Continues under a Python that has torch, with the packages and a warm heap."""
+    python = sys.executable
+    if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode:
+        python = str(CACHE / "venv/bin/python")
+    if not (PEERS / "installed").exists():
+        print("compare_peers: installing", *PACKAGES, file=sys.stderr)
+        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--upgrade"]
+        subprocess.run([*pip, "--target", str(PEERS), *PACKAGES], check=True)
+        (PEERS / "installed").touch()
+    environment = dict(os.environ, PYTHONPATH=str(PEERS))
+    # What fused_ssim_benchmark does too: freed memory is kept, so that no page fault is timed.
+    environment["GLIBC_TUNABLES"] = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647"
+    environment["FUSED_SSIM_COMPARE_PEERS"] = "restarted"
+    os.execve(python, [python, *sys.argv], environment)
+
+
+if "FUSED_SSIM_COMPARE_PEERS" not in os.environ:
+    restart_with_torch()
+
+import torch
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from figures import Figures
+
+
+def peers():
+    import kornia.metrics
+    import pytorch_msssim
+    import torchmetrics.functional.image
+
+    # "same" where a package has it; pytorch-msssim has "valid" only.
+    return {
+        "pytorch-msssim": lambda x, y: pytorch_msssim.ssim(x, y, data_range=1.0),
+        "torchmetrics": lambda x, y: torchmetrics.functional.image.structural_similarity_index_measure(
+            x, y, data_range=1.0
+        ),
+        "kornia": lambda x, y: kornia.metrics.ssim(x, y, 11).mean(),
+    }
+
+
+def images(shape, device):
+    """Those of benchmarks/problem.cpp: the same generator, seed and order."""
+    height, width = map(int, shape.split("x"))
+    torch.manual_seed(0)
+    target = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
+    x = target.float() / 255 * 0.8 + 0.2 * torch.rand(3, height, width)
+    return x.unsqueeze(0).to(device).requires_grad_(), (target.float() / 255).unsqueeze(0).to(device)
+
+
+def value_of(ssim, x, y):
+    with torch.no_grad():
+        return ssim(x, y)
+
+
+def step(ssim, x, y):
+    x.grad = None
+    (0.8 * (x - y).abs().mean() + 0.2 * (1 - ssim(x, y))).backward()
+
+
+def ours(device):
+    shapes = "|".join(SHAPES[device])
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "ours.json"
+        command = [
+            PROGRAM, "--benchmark_out=" + str(out), "--benchmark_out_format=json",
+            f"--benchmark_filter=^{device}/(value|value_and_grad|autograd_step)/({shapes})/float32/",
+        ]  # fmt: skip
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if done.returncode == 77:
+            sys.exit(f"compare_peers: {PROGRAM} has no rows for {device}: was it built with CUDA?")
+        if done.returncode:
+            sys.exit(f"compare_peers: {PROGRAM} failed:\n{done.stderr}")
+        return Figures(out)
+
+
+def median_on_cpu(calls, repetitions):
+    """Seconds of each call; the calls take turns."""
+    seconds = {name: [] for name in calls}
+    for repetition in range(repetitions + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if repetition > 0:  # the first one warms up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(all) for name, all in seconds.items()}
+
+
+def median_on_cuda(calls):
+    from triton.testing import do_bench
+
+    return {name: do_bench(call, return_mode="median") * 1e-3 for name, call in calls.items()}
+
+
+def compare(device, repetitions):
+    own = ours(device)
+    unit, factor = ("us", 1e6) if device == "cuda" else ("ms", 1e3)
+    name = torch.cuda.get_device_name() if device == "cuda" else own.title()
+    print(f"## {name}, torch {torch.__version__}, float32, 3 channels, {unit}\n")
+    header = ["size", "threads", "", "fused_ssim", *peers()]
+    print("| " + " | ".join(header) + " |\n" + "| --- " * len(header) + "|")
+    for shape in SHAPES[device]:
+        x, y = images(shape, device)
+        wanted = own["value", shape, "float32", 1].counters["result"]
+        for package, ssim in peers().items():
+            # They differ in what they do at the border, by less than 0.002 here.
+            if abs(value_of(ssim, x, y).item() - wanted) > 0.002:
+                sys.exit(f"compare_peers: {package} gives {value_of(ssim, x, y).item()}, fused_ssim {wanted}")
+        for threads in own.threads():
+            torch.set_num_threads(threads)
+            for what, operation, run in (("value", "value", value_of), ("step", "autograd_step", step)):
+                calls = {p: (lambda s=ssim, run=run: run(s, x, y)) for p, ssim in peers().items()}
+                seconds = median_on_cuda(calls) if device == "cuda" else median_on_cpu(calls, repetitions)
+                mine = own.seconds(operation, shape, threads=threads)
+                cells = [f"{s * factor:.4g} ({s / mine:.1f} x)" for s in seconds.values()]
+                print("| " + " | ".join([shape, str(threads), what, f"{mine * factor:.4g}", *cells]) + " |", flush=True)
+    print()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="on the CPU; default: 5")
+    repetitions = parser.parse_args().repetitions
+    if not PROGRAM.exists():
+        sys.exit(f"compare_peers: {PROGRAM} is not there; run scripts/benchmark.sh first")
+    compare("cpu", repetitions)
+    if torch.cuda.is_available():
+        compare("cuda", repetitions)
+
+
+if __name__ == "__main__":
+    main()
