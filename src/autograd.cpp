@@ -164,7 +164,10 @@ variable_list map_backward(
     weight = torch::constant_pad_nd(weight, {radius, radius, radius, radius});
   }
   if (mask.defined()) {
-    weight = weight * mask.expand_as(input);
+    // The product of two half types would be rounded once more.
+    const auto type =
+        torch::promote_types(weight.scalar_type(), torch::kFloat32);
+    weight = weight.to(type) * mask.expand_as(input);
   }
   const Needed needed(context, saved);
   const auto result = detail::evaluate(

@@ -274,6 +274,25 @@ TEST_P(MasksTest, HalfTypes) {
   }
 }
 
+/// One pixel of a map: its gradient has the product of mask and upstream as a factor.
+TEST_P(MasksTest, HalfTypesTimesUpstream) {
+  const auto options =
+      SSIMOptions().padding(torch::kValid).reduction(torch::kNone);
+  for (const auto type : {torch::kFloat16, torch::kBFloat16}) {
+    for (int i = 0; i < 8; ++i) {
+      SCOPED_TRACE(i);
+      const auto x = image({1, 11, 11}, type);
+      const auto y = image({1, 11, 11}, type);
+      const auto mask = image({11, 11}, type);
+      const auto upstream = image({1, 1, 1}, type) + 0.1;
+      const auto a = x.clone().requires_grad_();
+      F::ssim(a, y, options, mask).backward(upstream);
+      const auto reference = expected(x, y, Spec(options), mask, upstream);
+      expect_gradient(a.grad(), reference.grad_input);
+    }
+  }
+}
+
 TEST_P(MasksTest, WithUint8Target) {
   const auto x = image({2, 3, 16, 25}, torch::kFloat32);
   const auto y =
