@@ -83,6 +83,9 @@ struct DeviceMath<float> {
   static __device__ __forceinline__ float fma(float a, float b, float c) {
     return fmaf(a, b, c);
   }
+  static __device__ __forceinline__ float neg(float a) {
+    return -a;
+  }
   static __device__ __forceinline__ float fnma(float a, float b, float c) {
     return fmaf(-a, b, c);
   }
@@ -102,6 +105,9 @@ template <>
 struct DeviceMath<double> {
   static __device__ __forceinline__ double fma(double a, double b, double c) {
     return ::fma(a, b, c);
+  }
+  static __device__ __forceinline__ double neg(double a) {
+    return -a;
   }
   static __device__ __forceinline__ double fnma(double a, double b, double c) {
     return ::fma(-a, b, c);

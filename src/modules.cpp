@@ -3,9 +3,25 @@
 #include <fused_ssim/functional.h>
 
 #include <ostream>
+#include <variant>
 
 namespace fused_ssim {
 namespace {
+
+// torch::enumtype's own takes c10::variant before LibTorch 2.2.
+
+const char* name_of(const SSIMOptions::padding_t& padding) {
+  return std::holds_alternative<torch::enumtype::kSame>(padding) ? "kSame"
+                                                                 : "kValid";
+}
+
+const char* name_of(const SSIMOptions::reduction_t& reduction) {
+  if (std::holds_alternative<torch::enumtype::kNone>(reduction)) {
+    return "kNone";
+  }
+  return std::holds_alternative<torch::enumtype::kMean>(reduction) ? "kMean"
+                                                                   : "kSum";
+}
 
 /// The options that both operators have.
 template <typename Options>
@@ -14,9 +30,8 @@ void print_common(std::ostream& stream, const Options& options) {
          << ", sigma=" << options.sigma()
          << ", data_range=" << options.data_range() << ", k1=" << options.k1()
          << ", k2=" << options.k2()
-         << ", padding=" << torch::enumtype::get_enum_name(options.padding())
-         << ", reduction="
-         << torch::enumtype::get_enum_name(options.reduction());
+         << ", padding=" << name_of(options.padding())
+         << ", reduction=" << name_of(options.reduction());
 }
 
 } // namespace

@@ -98,7 +98,8 @@ struct Partials {
 };
 
 /// The arithmetic of T = float or double on the host. The device and the SIMD
-/// vectors bring their own: fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b.
+/// vectors bring their own: fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b,
+/// neg(a) = -a.
 template <typename T>
 struct ScalarMath {
   static T fma(T a, T b, T c) {
@@ -106,6 +107,9 @@ struct ScalarMath {
   }
   static T fnma(T a, T b, T c) {
     return c - a * b;
+  }
+  static T neg(T a) {
+    return -a;
   }
   static T reciprocal(T a) {
     return T(1) / a;
@@ -150,9 +154,9 @@ struct SSIMPixel {
     const T l_inv_d2 = luminance * inv_d2;
     const T contrast_inv = n2 * inv_d2 * inv_d1 * inv_d1; // (N2 / D2) / D1^2
     Partials<T> p;
-    p.ss = -(l_inv_d2 * vd_ratio);
+    p.ss = Math::neg(l_inv_d2 * vd_ratio);
     p.dd = l_inv_d2 * inv_d2 * v2;
-    p.ms = -Math::fma(ms * md2, contrast_inv, ms_shifted * p.ss);
+    p.ms = Math::neg(Math::fma(ms * md2, contrast_inv, ms_shifted * p.ss));
     p.md = Math::fnma(md_shifted, p.dd, md * (m1 * contrast_inv));
     return p;
   }

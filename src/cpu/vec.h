@@ -43,13 +43,27 @@ constexpr std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
+// LibTorch 2.1 has no fnmadd; then it takes a negation more.
+template <typename V>
+FUSED_SSIM_INLINE auto negated_fmadd(V a, V b, V c, int)
+    -> decltype(fnmadd(a, b, c)) {
+  return fnmadd(a, b, c);
+}
+template <typename V>
+FUSED_SSIM_INLINE V negated_fmadd(V a, V b, V c, long) {
+  return at::vec::fmadd(a.neg(), b, c);
+}
+
 template <typename T>
 struct VecMath {
   static FUSED_SSIM_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
     return at::vec::fmadd(a, b, c);
   }
   static FUSED_SSIM_INLINE Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
-    return at::vec::fnmadd(a, b, c);
+    return negated_fmadd(a, b, c, 0);
+  }
+  static FUSED_SSIM_INLINE Vec<T> neg(Vec<T> a) {
+    return a.neg();
   }
   static FUSED_SSIM_INLINE Vec<T> reciprocal(Vec<T> a) {
     return Vec<T>(T(1)) / a;
