@@ -90,9 +90,7 @@ TEST_P(AccuracyTest, GradientOfPhotographs) {
 
 TEST_P(AccuracyTest, GradientOfBrightLowContrast) {
   for (const auto& pair : bright_low_contrast_pairs(sizes)) {
-    // The ramps go up to 1, from 0.8: a tile's pivot is not near everywhere. Seen
-    // 6.7e-7 with fused multiply-add and 1.04e-6 without.
-    expect_gradient_within(pair, pair.name == "8-bit ramps" ? 1.5e-6 : 5e-7);
+    expect_gradient_within(pair, 5e-7);
   }
 }
 

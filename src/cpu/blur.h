@@ -12,6 +12,13 @@ namespace {
 /// kRadius of code that takes the radius at run time.
 constexpr int kAnyRadius = 0;
 
+/// Vectors that the processor has.
+#if defined(CPU_CAPABILITY_AVX512) || defined(__aarch64__)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
+
 template <typename T, int kRadius>
 struct Taps {
   static constexpr int kCount =
@@ -44,20 +51,42 @@ FUSED_SSIM_INLINE void blur(
     const In& in,
     const Taps<T, kRadius>& taps,
     Vec<T>* out /* [kOutputs] */) {
-  const int radius = taps.radius();
-  if constexpr (kRadius == kAnyRadius) {
+  if constexpr (
+      kRadius == kAnyRadius && kOutputs > 1 && 3 * kOutputs + 2 > kRegisters) {
+    constexpr int kHalf = kOutputs / 2;
+    blur<kHalf>(in, taps, out);
+    blur<kOutputs - kHalf>(
+        [&](int u) FUSED_SSIM_INLINE_LAMBDA { return in(u + kHalf); },
+        taps,
+        out + kHalf);
+  } else if constexpr (kRadius == kAnyRadius) {
+    // Distance after distance. Of the inputs at each, all but one below and one above
+    // were those of the last: they stay in registers, where that of output k has place
+    // k + distance modulo kOutputs (above) or k - distance (below).
+    const int radius = taps.radius();
+    Vec<T> below[kOutputs], above[kOutputs];
     FUSED_SSIM_UNROLL
     for (int k = 0; k < kOutputs; ++k) {
-      out[k] = load(in(k + radius)) * taps.tap[0];
+      below[k] = above[k] = load(in(k + radius));
+      out[k] = below[k] * taps.tap[0];
     }
-    FUSED_SSIM_NO_UNROLL
-    for (int distance = 1; distance <= radius; ++distance) {
+    for (int before = 0; before < radius; before += kOutputs) {
       FUSED_SSIM_UNROLL
-      for (int k = 0; k < kOutputs; ++k) {
-        out[k] = VecMath<T>::fma(
-            load(in(k + radius - distance)) + load(in(k + radius + distance)),
-            taps.tap[distance],
-            out[k]);
+      for (int i = 0; i < kOutputs; ++i) {
+        const int distance = before + i + 1;
+        if (distance > radius) {
+          return;
+        }
+        below[kOutputs - 1 - i] = load(in(radius - distance));
+        above[i] = load(in(kOutputs - 1 + radius + distance));
+        FUSED_SSIM_UNROLL
+        for (int k = 0; k < kOutputs; ++k) {
+          out[k] = VecMath<T>::fma(
+              below[(k + kOutputs - 1 - i) % kOutputs] +
+                  above[(k + 1 + i) % kOutputs],
+              taps.tap[distance],
+              out[k]);
+        }
       }
     }
   } else {

@@ -125,7 +125,13 @@ class Ring {
     for (int c = 1; c < count(); ++c) {
       chunk_[c - 1] = chunk_[c];
     }
-    return chunk_[count() - 1] = oldest;
+    chunk_[count() - 1] = oldest;
+    if constexpr (kRadius == kAnyRadius) {
+      for (int u = 0; u < 2 * radius_ + kBlockRows; ++u) {
+        row_[u] = at(0, u);
+      }
+    }
+    return chunk_[count() - 1];
   }
 
   const ChunkType& newest() const {
@@ -146,12 +152,12 @@ class Ring {
       Vec<T>* out /* [kBlockRows] */) const {
     if constexpr (kRadius == kAnyRadius) {
       // The rows' addresses are not worth working out for each tap.
-      const T* in[kMaxChunks * kChunkRows];
-      for (int u = 0; u < 2 * radius_ + kBlockRows; ++u) {
-        in[u] = at(position, u) + quantity * kLanes<T>;
-      }
+      const std::int64_t offset =
+          position * ChunkType::kPosition + quantity * kLanes<T>;
       cpu::blur<kBlockRows>(
-          [&](int u) FUSED_SSIM_INLINE_LAMBDA { return in[u]; }, taps, out);
+          [&](int u) FUSED_SSIM_INLINE_LAMBDA { return row_[u] + offset; },
+          taps,
+          out);
     } else {
       const T* base[kMaxChunks];
       FUSED_SSIM_UNROLL
@@ -182,6 +188,8 @@ class Ring {
   }
 
   ChunkType chunk_[kMaxChunks]; // oldest first
+  /// Row u at position 0, where the radius is known at run time only.
+  const T* row_[kRadius == kAnyRadius ? kMaxChunks * kChunkRows : 1] = {};
   int radius_ = 0;
 };
 
@@ -206,12 +214,15 @@ FUSED_SSIM_INLINE void transpose(Vec<T>* a /* [V] */) {
   }
 }
 
-/// Fills the halo of a chunk; outside[q] is quantity q outside the segments.
-template <typename T, int kQuantities>
-void fill_halo(
+/// Fills the halo of a chunk, row after row: `adjust(side, values)` is handed the
+/// neighbour segments' values of all quantities, 0 outside of the segments, and turns
+/// them into this segment's.
+enum class Side { kLeft, kRight };
+template <typename T, int kQuantities, typename Adjust>
+FUSED_SSIM_INLINE void fill_halo(
     const Chunk<T, kQuantities>& chunk,
     const LaneLayout<T>& lanes,
-    const T (&outside)[kQuantities]) {
+    const Adjust& adjust) {
   constexpr int V = kLanes<T>;
   T lane[V];
   for (T& each : lane) {
@@ -222,28 +233,34 @@ void fill_halo(
   lane[0] = mask_bits<T>(true);
   lane[V - 1] = mask_bits<T>(false);
   const Vec<T> all_but_last = load(lane);
-  Vec<T> first[kQuantities], last[kQuantities];
-  for (int q = 0; q < kQuantities; ++q) {
-    std::memset(lane, 0, sizeof(lane));
-    lane[0] = outside[q];
-    first[q] = load(lane);
-    lane[0] = 0;
-    lane[V - 1] = outside[q];
-    last[q] = load(lane);
-  }
   // Loads are a lane off, which shifts the lanes; both neighbours exist: they
   // are other vectors of the same chunk.
   const std::int64_t L = lanes.positions;
   for (int k = 1; k <= lanes.halo; ++k) {
     for (int row = 0; row < kChunkRows; ++row) {
+      Vec<T> left[kQuantities], right[kQuantities];
       FUSED_SSIM_UNROLL
       for (int q = 0; q < kQuantities; ++q) {
-        ((load(chunk.at(L - k, row, q) - 1) & all_but_first) | first[q])
-            .store(chunk.at(-k, row, q));
-        ((load(chunk.at(k - 1, row, q) + 1) & all_but_last) | last[q])
-            .store(chunk.at(L - 1 + k, row, q));
+        left[q] = load(chunk.at(L - k, row, q) - 1) & all_but_first;
+        right[q] = load(chunk.at(k - 1, row, q) + 1) & all_but_last;
+      }
+      adjust(Side::kLeft, left);
+      adjust(Side::kRight, right);
+      FUSED_SSIM_UNROLL
+      for (int q = 0; q < kQuantities; ++q) {
+        left[q].store(chunk.at(-k, row, q));
+        right[q].store(chunk.at(L - 1 + k, row, q));
       }
     }
+  }
+}
+
+/// Calls f(position) for each position of the halo.
+template <typename T, typename F>
+FUSED_SSIM_INLINE void for_halo(const LaneLayout<T>& lanes, const F& f) {
+  for (int k = 1; k <= lanes.halo; ++k) {
+    f(-k);
+    f(lanes.positions - 1 + k);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-#include "kernels.h"
+#include "lanes.h"
+#include "plan.h"
 #include "rows.h"
 
 #include <cmath>
@@ -8,51 +9,84 @@
 namespace fused_ssim::detail::cpu {
 namespace {
 
-/// p and q of NOTE [ Sum and difference ] for a tile.
-struct Pivot {
-  float sum = 0, difference = 0;
+/// p and q of NOTE [ Sum and difference ], one of each for a segment of a tile's rows
+/// (NOTE [ Lane-strided rows ]): the narrower the piece, the nearer its pixels. Lane j
+/// has index j + 1, what is outside of the segments has 0.
+template <typename T>
+struct Pivots {
+  T sum[kLanes<T> + 2] = {}, difference[kLanes<T> + 2] = {};
 };
+
+/// Of the segments themselves.
+template <typename T>
+FUSED_SSIM_INLINE Vec<T> own(const T* pivots) {
+  return load(pivots + 1);
+}
+
+/// What a value of the neighbour segment lacks to be this segment's.
+template <typename T>
+FUSED_SSIM_INLINE Vec<T> shift(const T* pivots, Side side) {
+  return load(pivots + (side == Side::kLeft ? 0 : 2)) - own(pivots);
+}
 
 /// From a sample of the tile's pixels. Those that are not finite are left out: they
 /// may spoil the windows that contain them, but no others.
 template <typename T>
-Pivot tile_pivot(const Problem& problem, const Tile& tile) {
-  constexpr int kRows = 8, kRuns = 4, kRun = 16;
+Pivots<T> find_pivots(
+    const Problem& problem,
+    const Tile& tile,
+    std::int64_t column_begin,
+    std::int64_t columns,
+    const LaneLayout<T>& lanes,
+    T* x_row, // [columns]
+    T* y_row) { // [columns]
+  constexpr int V = kLanes<T>;
+  constexpr int kRows = 8, kSamples = 64 / V; // of a segment's row
+  struct Range {
+    float low_sum = 0, high_sum = 0, low_difference = 0, high_difference = 0;
+    bool any = false;
+  };
+  Range ranges[V];
   const Reader<T> input(problem.input, tile.image, tile.channel);
   const Reader<T> target(problem.target, tile.image, tile.channel);
   const float data_range = static_cast<float>(problem.data_range);
   const std::int64_t rows = tile.row_end - tile.row_begin;
-  const std::int64_t columns = tile.column_end - tile.column_begin;
-  float low_sum = 0, high_sum = 0, low_difference = 0, high_difference = 0;
-  bool any = false;
   for (int r = 0; r < kRows; ++r) {
     const std::int64_t row = tile.row_begin + rows * (2 * r + 1) / (2 * kRows);
-    for (int c = 0; c < kRuns; ++c) {
-      const std::int64_t begin = columns * c / kRuns;
-      const std::int64_t left = columns * (c + 1) / kRuns - begin;
-      const std::int64_t run = left < kRun ? left : kRun;
-      T x[kRun], y[kRun];
-      input.read(row, tile.column_begin + begin, run, x);
-      target.read(row, tile.column_begin + begin, run, y);
-      for (std::int64_t i = 0; i < run; ++i) {
-        const float s = static_cast<float>(x[i] + y[i]);
-        const float d = static_cast<float>(x[i] - y[i]);
+    const T* x = input.row(row, column_begin, columns, x_row);
+    const T* y = target.row(row, column_begin, columns, y_row);
+    for (int j = 0; j < V; ++j) {
+      Range& range = ranges[j];
+      const std::int64_t begin = j * lanes.positions;
+      const std::int64_t left = columns - begin;
+      const std::int64_t size = left < lanes.positions ? left : lanes.positions;
+      for (int k = 0; k < kSamples && size > 0; ++k) {
+        const std::int64_t column = begin + size * (2 * k + 1) / (2 * kSamples);
+        const float s = static_cast<float>(x[column] + y[column]);
+        const float d = static_cast<float>(x[column] - y[column]);
         if (!std::isfinite(s) || !std::isfinite(d)) {
           continue;
         }
         const float sample = pivot_sample(s, data_range);
-        low_sum = any && low_sum < sample ? low_sum : sample;
-        high_sum = any && high_sum > sample ? high_sum : sample;
-        low_difference = any && low_difference < d ? low_difference : d;
-        high_difference = any && high_difference > d ? high_difference : d;
-        any = true;
+        const bool any = range.any;
+        range = {
+            any && range.low_sum < sample ? range.low_sum : sample,
+            any && range.high_sum > sample ? range.high_sum : sample,
+            any && range.low_difference < d ? range.low_difference : d,
+            any && range.high_difference > d ? range.high_difference : d,
+            true};
       }
     }
   }
-  return {
-      pivot(low_sum, high_sum),
-      offset(
-          low_difference, high_difference, static_cast<float>(2 * problem.c2))};
+  Pivots<T> pivots;
+  const float two_c2 = static_cast<float>(2 * problem.c2);
+  for (int j = 0; j < V; ++j) {
+    const Range& range = ranges[j];
+    pivots.sum[j + 1] = pivot(range.low_sum, range.high_sum);
+    pivots.difference[j + 1] =
+        offset(range.low_difference, range.high_difference, two_c2);
+  }
+  return pivots;
 }
 
 } // namespace

@@ -122,9 +122,16 @@ void SSIMTile<T, kRadius, kGradient>::forward(std::int64_t first_row) {
 
 template <typename T, int kRadius, Gradient kGradient>
 void SSIMTile<T, kRadius, kGradient>::blur_partials() {
-  const T outside[kPartials] = {};
+  // m + s ss + d dd is the same number whatever p and q are: m takes up what s and d
+  // lose.
+  constexpr int kSS = kPartials - 2, kDD = kPartials - 1;
+  constexpr int kMD = kGradient == Gradient::kBoth ? 1 : 0;
+  const auto adjust = [&](Side side, Vec<T>* p) FUSED_SSIM_INLINE_LAMBDA {
+    p[0] = VecMath<T>::fnma(p[kSS], shift(pivots_.sum, side), p[0]);
+    p[kMD] = VecMath<T>::fnma(p[kDD], shift(pivots_.difference, side), p[kMD]);
+  };
   for (const Chunk<T, kPartials>& chunk : partials_) {
-    fill_halo(chunk, lanes_, outside);
+    fill_halo(chunk, lanes_, adjust);
     blur_rows<T, kRadius>(
         chunk, blurred_partials_.advance(), 0, 0, lanes_, taps_);
   }
@@ -142,7 +149,7 @@ void SSIMTile<T, kRadius, kGradient>::backward(std::int64_t first_row) {
   const auto out = out_, out_target = out_target_;
   const Vec<T> zero(T(0));
   const Vec<T> amplitude(static_cast<T>(job_.l1_gradient));
-  const Vec<T> same(-offset_); // d where x = y
+  const Vec<T> same = own(pivots_.difference).neg(); // d where x = y
   for (std::int64_t i = 0; i < lanes_.positions; ++i) {
     Vec<T> g[kPartials][kBlockRows];
     FUSED_SSIM_UNROLL

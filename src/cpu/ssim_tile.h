@@ -76,7 +76,7 @@ class SSIMTile {
   const LaneLayout<T> lanes_;
   const Taps<T, kRadius> taps_, gradient_taps_;
   SSIMConstants<Vec<T>> constants_;
-  T pivot_, offset_; // p and q
+  Pivots<T> pivots_;
 
   Reader<T> input_, target_, weight_;
   Writer<T> map_, grad_input_, grad_target_;
@@ -196,14 +196,13 @@ TileSums SSIMTile<T, kRadius, kGradient>::run(void* scratch) {
   Arena arena(scratch);
   allocate(arena);
   fill_masks();
-  const Pivot pivot = tile_pivot<T>(problem_, tile_);
-  pivot_ = pivot.sum;
-  offset_ = pivot.difference;
+  pivots_ = find_pivots(
+      problem_, tile_, column_begin_, columns_, lanes_, x_row_, y_row_);
   constants_ = {
-      Vec<T>(pivot_),
+      own(pivots_.sum),
       Vec<T>(static_cast<T>(2 * problem_.c1)),
       Vec<T>(static_cast<T>(2 * problem_.c2)),
-      Vec<T>(offset_)};
+      own(pivots_.difference)};
 
   const std::int64_t first_map_row =
       tile_.row_begin - (kBackward ? radius_ : 0);
@@ -240,18 +239,27 @@ template <typename T, int kRadius, Gradient kGradient>
 void SSIMTile<T, kRadius, kGradient>::read_row(std::int64_t row) {
   const bool inside = row >= 0 && row < problem_.height;
   const std::int64_t read = inside ? columns_ : 0;
-  std::int64_t column = 0;
-  if (inside) {
-    const T* x = input_.row(row, column_begin_, columns_, x_row_);
-    const T* y = target_.row(row, column_begin_, columns_, y_row_);
-    const Vec<T> pivot(pivot_), offset(offset_);
-    for (; column < columns_; column += V) {
-      const std::int64_t left = columns_ - column;
+  const T* x = inside ? input_.row(row, column_begin_, read, x_row_) : x_row_;
+  const T* y = inside ? target_.row(row, column_begin_, read, y_row_) : y_row_;
+  // Segment after segment: what a vector writes past the end of its own is mended
+  // with the next.
+  for (int j = 0; j < V; ++j) {
+    const Vec<T> pivot(pivots_.sum[j + 1]), offset(pivots_.difference[j + 1]);
+    const std::int64_t end = (j + 1) * lanes_.positions;
+    std::int64_t column = end - lanes_.positions;
+    for (; column < end && column < read; column += V) {
+      const std::int64_t left = read - column;
       const Vec<T> a = load_up_to(x + column, left);
       const Vec<T> b = load_up_to(y + column, left);
       (a + (b - pivot)).store(sum_row_ + column);
       (a - b - offset).store(diff_row_ + column);
     }
+    for (; column < end; column += V) {
+      pivot.neg().store(sum_row_ + column);
+      offset.neg().store(diff_row_ + column);
+    }
+  }
+  if (inside) {
     if (weighted_) {
       weight_.read(row, column_begin_, columns_, weight_row_);
     }
@@ -270,10 +278,6 @@ void SSIMTile<T, kRadius, kGradient>::read_row(std::int64_t row) {
         l1_sum_.add(weighted_ ? d * load_up_to(weight_row_ + i, left) : d);
       }
     }
-  }
-  for (; column < staged_size(lanes_); column += V) {
-    Vec<T>(-pivot_).store(sum_row_ + column);
-    Vec<T>(-offset_).store(diff_row_ + column);
   }
   if (weighted_) {
     for (std::int64_t i = read; i < staged_size(lanes_); ++i) {
@@ -341,8 +345,19 @@ void SSIMTile<T, kRadius, kGradient>::read_rows(
               FUSED_SSIM_INLINE_LAMBDA { w.store(weights.at(i, slot)); });
     }
   }
-  fill_halo(sum_diff, lanes_, {-pivot_, -offset_});
-  fill_halo(squares_, lanes_, {pivot_ * pivot_, offset_ * offset_});
+  fill_halo(
+      sum_diff,
+      lanes_,
+      [&](Side side, Vec<T>* values) FUSED_SSIM_INLINE_LAMBDA {
+        values[0] = values[0] + shift(pivots_.sum, side);
+        values[1] = values[1] + shift(pivots_.difference, side);
+      });
+  for_halo(lanes_, [&](std::int64_t i) FUSED_SSIM_INLINE_LAMBDA {
+    for (int at = 0; at < Chunk<T, 2>::kPosition; at += V) {
+      const Vec<T> v = load(sum_diff.at(i, 0) + at);
+      (v * v).store(squares_.at(i, 0) + at);
+    }
+  });
   blur_rows<T, kRadius>(sum_diff, blurred, 0, slot_begin, lanes_, taps_);
   blur_rows<T, kRadius>(squares_, blurred, 2, slot_begin, lanes_, taps_);
 }
