@@ -3,7 +3,6 @@
 #include <c10/util/Exception.h>
 
 #include <array>
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -15,29 +14,18 @@ constexpr std::array kAll = {
     Capability::kAVX2,
     Capability::kAVX512};
 
-constexpr int kNotForced = -1;
-std::atomic<int> forced{kNotForced};
-
-void check_supported(Capability capability) {
-  TORCH_CHECK(
-      supported(capability),
-      "fused_ssim: expected a CPU capability that this build and this "
-      "processor support, but got ",
-      name(capability));
-}
-
-Capability from_environment() {
+std::optional<Capability> from_environment() {
   const char* value = std::getenv("FUSED_SSIM_CPU_CAPABILITY");
   if (value == nullptr || *value == '\0') {
-    Capability best = Capability::kDefault;
-    for (const Capability each : kAll) {
-      best = supported(each) ? each : best;
-    }
-    return best;
+    return std::nullopt;
   }
   for (const Capability each : kAll) {
     if (std::strcmp(value, name(each)) == 0) {
-      check_supported(each);
+      TORCH_CHECK(
+          supported(each),
+          "FUSED_SSIM_CPU_CAPABILITY: expected what this build and this "
+          "processor support, but got ",
+          value);
       return each;
     }
   }
@@ -82,22 +70,17 @@ bool supported(Capability capability) {
   return capability == Capability::kDefault;
 }
 
-Capability capability() {
-  const int value = forced.load(std::memory_order_relaxed);
-  if (value != kNotForced) {
-    return static_cast<Capability>(value);
+Capability best_capability() {
+  Capability best = Capability::kDefault;
+  for (const Capability each : kAll) {
+    best = supported(each) ? each : best;
   }
-  static const Capability chosen = from_environment();
-  return chosen;
+  return best;
 }
 
-void force_capability(std::optional<Capability> capability) {
-  if (capability.has_value()) {
-    check_supported(*capability);
-  }
-  forced.store(
-      capability.has_value() ? static_cast<int>(*capability) : kNotForced,
-      std::memory_order_relaxed);
+std::optional<Capability> forced_capability() {
+  static const std::optional<Capability> forced = from_environment();
+  return forced;
 }
 
 } // namespace fused_ssim::detail::cpu

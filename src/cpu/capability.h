@@ -16,13 +16,11 @@ const char* name(Capability capability);
 /// Whether this build and this processor can run it.
 bool supported(Capability capability);
 
-/// What the kernels run with: what force_capability() says, or else the
-/// environment variable FUSED_SSIM_CPU_CAPABILITY (read once; throws c10::Error
-/// where its value is unknown or not supported here), or else the best.
-Capability capability();
+/// The last of those that are supported.
+Capability best_capability();
 
-/// For tests and benchmarks: nullopt undoes it. Throws c10::Error where it is
-/// not supported here. Calls already running are not affected.
-void force_capability(std::optional<Capability> capability);
+/// What the environment variable FUSED_SSIM_CPU_CAPABILITY asks for, if it is set. It
+/// is read once; throws c10::Error where its value is unknown or not supported.
+std::optional<Capability> forced_capability();
 
 } // namespace fused_ssim::detail::cpu
