@@ -92,6 +92,7 @@ endfunction()
 #   fused_ssim_TORCH_DIR      folder of TorchConfig.cmake
 #   fused_ssim_TORCH_PREFIX   folder of LibTorch's lib/ and include/
 #   fused_ssim_TORCH_VERSION  such as 2.11.0
+#   fused_ssim_TORCH_STANDARD the C++ standard that its headers ask for, such as 17
 #   fused_ssim_TORCH_ABI      _GLIBCXX_USE_CXX11_ABI of LibTorch; empty without libstdc++
 #   fused_ssim_TORCH_CUDART   the CUDA runtime to link; false where LibTorch has no CUDA
 function(fused_ssim_find_torch)
@@ -132,6 +133,13 @@ python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints" PARENT_S
     return()
   endif()
 
+  # The headers refuse an older standard in words.
+  set(standard 17)
+  file(STRINGS "${prefix}/include/ATen/ATen.h" line REGEX "#error C\\+\\+[0-9]+ or later")
+  if(line MATCHES "C\\+\\+([0-9]+)")
+    set(standard ${CMAKE_MATCH_1})
+  endif()
+
   # TorchConfig.cmake names the C++ ABI where it is not the compiler's own.
   set(abi "")
   file(STRINGS "${dir}/TorchConfig.cmake" line REGEX "_GLIBCXX_USE_CXX11_ABI=[01]")
@@ -150,6 +158,7 @@ python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints" PARENT_S
     add_library(fused_ssim::torch INTERFACE IMPORTED GLOBAL)
     set_target_properties(fused_ssim::torch PROPERTIES
       INTERFACE_INCLUDE_DIRECTORIES "${includes}"
+      INTERFACE_COMPILE_FEATURES cxx_std_${standard}
       INTERFACE_LINK_LIBRARIES "${torch};${torch_cpu};${c10}")
     if(NOT abi STREQUAL "")
       set_property(TARGET fused_ssim::torch PROPERTY
@@ -172,6 +181,7 @@ python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints" PARENT_S
   set(fused_ssim_TORCH_DIR "${dir}" PARENT_SCOPE)
   set(fused_ssim_TORCH_PREFIX "${prefix}" PARENT_SCOPE)
   set(fused_ssim_TORCH_VERSION ${version} PARENT_SCOPE)
+  set(fused_ssim_TORCH_STANDARD ${standard} PARENT_SCOPE)
   set(fused_ssim_TORCH_ABI "${abi}" PARENT_SCOPE)
   set(fused_ssim_TORCH_CUDART "${cudart}" PARENT_SCOPE)
 endfunction()

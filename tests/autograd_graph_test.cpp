@@ -32,8 +32,7 @@ std::vector<std::pair<std::string, Function>> operators(
           loss.padding(torch::kValid);
         }
         const auto name = std::string(valid ? "valid" : "same") +
-            (masked ? ", masked, " : ", ") +
-            torch::enumtype::get_enum_name(reduction);
+            (masked ? ", masked, " : ", ") + name_of(reduction);
         result.emplace_back("ssim, " + name, [=](const Images& in) {
           return F::ssim(in[0], in[1], ssim, weights);
         });

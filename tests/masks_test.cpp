@@ -81,9 +81,7 @@ class MasksTest : public DeviceTest {
         torch::kMean, torch::kSum, torch::kNone};
     for (const auto& padding : paddings) {
       for (const auto& reduction : reductions) {
-        SCOPED_TRACE(
-            torch::enumtype::get_enum_name(padding) + " " +
-            torch::enumtype::get_enum_name(reduction));
+        SCOPED_TRACE(name_of(padding) + " " + name_of(reduction));
         const auto ssim = SSIMOptions().padding(padding).reduction(reduction);
         compare(x, y, ssim, mask);
         auto loss =

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace fused_ssim::test {
@@ -88,6 +89,13 @@ torch::Tensor checkerboard(const Sizes& sizes);
 torch::Tensor half_dark_half_bright(const Sizes& sizes);
 /// A horizontal ramp in steps of 1/255, `levels` of them, starting at `first`.
 torch::Tensor ramp(const Sizes& sizes, double first, int levels);
+
+/// Of one of torch's enumerations, such as kMean. (torch::enumtype::get_enum_name of
+/// LibTorch 2.1 takes no std::variant.)
+template <typename Enumerations>
+std::string name_of(const Enumerations& enumeration) {
+  return std::visit(torch::enumtype::_compute_enum_name(), enumeration);
+}
 
 /// A leaf of its own that requires grad, of the values of `image`.
 torch::Tensor leaf_of(
