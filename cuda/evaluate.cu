@@ -188,12 +188,15 @@ class Evaluation {
     params.strip_length = params.height + P::halo_rows(radius);
     const std::int64_t rows = problem_.batch * problem_.channels *
         params.strips * std::int64_t(params.height);
-    const std::int64_t wanted =
-        (rows + P::min_rows(radius) - 1) / P::min_rows(radius);
-    const std::int64_t slots =
-        std::int64_t(device_.multiprocessors()) * P::kBlocks;
+    const std::int64_t sms = device_.multiprocessors();
+    const auto blocks_of = [&](int least) {
+      return (rows + least - 1) / least;
+    };
+    // One block for each multiprocessor before a segment gets too long.
+    const std::int64_t wanted = std::max(
+        blocks_of(P::min_rows(radius)), std::min(blocks_of(P::kRows / 2), sms));
     const auto blocks = static_cast<unsigned>(
-        std::min({wanted, slots, std::int64_t(kMaxBlocks)}));
+        std::min({wanted, sms * P::kBlocks, std::int64_t(kMaxBlocks)}));
     if constexpr (P::kHasGradient) {
       launch_forward_backward(params, blocks);
     } else {
