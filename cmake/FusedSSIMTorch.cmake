@@ -135,9 +135,11 @@ python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints" PARENT_S
 
   # The headers refuse an older standard in words.
   set(standard 17)
-  file(STRINGS "${prefix}/include/ATen/ATen.h" line REGEX "#error C\\+\\+[0-9]+ or later")
-  if(line MATCHES "C\\+\\+([0-9]+)")
-    set(standard ${CMAKE_MATCH_1})
+  if(EXISTS "${prefix}/include/ATen/ATen.h")
+    file(STRINGS "${prefix}/include/ATen/ATen.h" line REGEX "#error C\\+\\+[0-9]+ or later")
+    if(line MATCHES "C\\+\\+([0-9]+)")
+      set(standard ${CMAKE_MATCH_1})
+    endif()
   endif()
 
   # TorchConfig.cmake names the C++ ABI where it is not the compiler's own.

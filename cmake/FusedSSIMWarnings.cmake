@@ -12,6 +12,8 @@ function(fused_ssim_warnings target)
   list(JOIN gnu "," gnu_for_nvcc)
   target_compile_options(${target} PRIVATE
     "$<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:${gnu};-Wpedantic>"
+    # LibTorch's macros pass others no variadic argument.
+    "$<$<COMPILE_LANG_AND_ID:CXX,Clang,AppleClang>:-Wno-gnu-zero-variadic-macro-arguments>"
     "$<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-Xcompiler=${gnu_for_nvcc}>"
     "$<$<COMPILE_LANG_AND_ID:CXX,MSVC>:/W4;/bigobj>")
 endfunction()

@@ -2,9 +2,10 @@
 # Makes a Debian 12 or Ubuntu 22.04+ machine ready to build fused_ssim, and says what
 # it installs. Whatever is there already is used; the second time takes a second.
 #
-#   scripts/setup.sh [--no-cuda] [--format] [--photo] [--benchmark]
+#   scripts/setup.sh [--no-cuda] [--format] [--clang] [--photo] [--benchmark]
 #     --no-cuda   installs no CUDA compiler
 #     --format    clang-format 14 as well
+#     --clang     clang 14 and its OpenMP runtime as well
 #     --photo     the photograph of the demo as well
 #     --benchmark matplotlib, for the plots of scripts/benchmark.sh, as well
 #
@@ -30,14 +31,15 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/fused_ssim
 venv=$cache/venv
 log=$root/build/setup.log
-want_cuda=1 want_format=0 want_photo=0 want_benchmark=0
+want_cuda=1 want_format=0 want_clang=0 want_photo=0 want_benchmark=0
 for argument in "$@"; do
   case $argument in
     --no-cuda) want_cuda=0 ;;
     --format) want_format=1 ;;
+    --clang) want_clang=1 ;;
     --photo) want_photo=1 ;;
     --benchmark) want_benchmark=1 ;;
-    *) echo "usage: scripts/setup.sh [--no-cuda] [--format] [--photo] [--benchmark]" >&2; exit 2 ;;
+    *) echo "usage: scripts/setup.sh [--no-cuda] [--format] [--clang] [--photo] [--benchmark]" >&2; exit 2 ;;
   esac
 done
 
@@ -71,6 +73,7 @@ install_packages() {
     libgtest-dev libgmock-dev nlohmann-json3-dev libcli11-dev libpng-dev libjpeg-dev
     libboost-context-dev libbenchmark-dev)
   [ $want_format = 0 ] || wanted+=(clang-format-14:clang-format-14)
+  [ $want_clang = 0 ] || wanted+=(clang-14:clang++-14 libomp-14-dev)
   local entry missing=() libraries=()
   for entry in "${wanted[@]}"; do
     case $entry in

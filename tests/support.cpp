@@ -8,8 +8,7 @@ namespace fused_ssim::test {
 bool has_cpu_capability(const std::string& name) {
 #if defined(__x86_64__)
   if (name == "avx2") {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   }
   if (name == "avx512") {
     return has_cpu_capability("avx2") && __builtin_cpu_supports("avx512f") &&

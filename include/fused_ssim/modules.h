@@ -7,6 +7,13 @@
 
 #include <iosfwd>
 
+// FORWARD_HAS_DEFAULT_ARGS passes a macro no variadic argument, which clang takes for
+// an extension before C++20.
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
+
 namespace fused_ssim {
 
 /// Structural similarity as a module; see `functional::ssim` for what it
@@ -77,3 +84,7 @@ class FUSED_SSIM_API L1DSSIMLossImpl
 TORCH_MODULE(L1DSSIMLoss);
 
 } // namespace fused_ssim
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
