@@ -10,20 +10,6 @@
 
 namespace fused_ssim::detail::cuda {
 
-inline int bytes_of(Element element) {
-  switch (element) {
-    case Element::kFloat64:
-      return 8;
-    case Element::kFloat32:
-      return 4;
-    case Element::kFloat16:
-    case Element::kBFloat16:
-      return 2;
-    default:
-      return 1;
-  }
-}
-
 /// A View with strides in bytes.
 struct Image {
   const char* data; // null: absent

@@ -34,6 +34,20 @@ enum class Element : std::uint8_t {
   kBool, // as a weight: 0 or 1
 };
 
+constexpr int bytes_of(Element element) {
+  switch (element) {
+    case Element::kFloat64:
+      return 8;
+    case Element::kFloat32:
+      return 4;
+    case Element::kFloat16:
+    case Element::kBFloat16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
 /// A strided [N, C, H, W] tensor. Strides count elements and may be 0 (expanded)
 /// or negative; `data` is null where the tensor is absent.
 struct View {

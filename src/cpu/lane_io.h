@@ -74,7 +74,7 @@ class RowPrefetch {
       std::int64_t height,
       std::int64_t column,
       int columns_a_step)
-      : step_(columns_a_step * view.stride[3] * element_size(view.element)) {
+      : step_(columns_a_step * view.stride[3] * bytes_of(view.element)) {
     const std::int64_t bytes = step_ < 0 ? -step_ : step_;
     while (every_ * bytes < kLine && every_ < kLine) {
       every_ *= 2;

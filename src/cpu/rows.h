@@ -22,21 +22,6 @@ template <typename T>
 constexpr Element kElementOf = sizeof(T) == sizeof(double) ? Element::kFloat64
                                                            : Element::kFloat32;
 
-/// A type of the element's size.
-constexpr int element_size(Element element) {
-  switch (element) {
-    case Element::kFloat64:
-      return 8;
-    case Element::kFloat32:
-      return 4;
-    case Element::kFloat16:
-    case Element::kBFloat16:
-      return 2;
-    default:
-      return 1;
-  }
-}
-
 /// The address of element (image, channel, row, column).
 template <typename ViewType>
 auto address(
@@ -49,7 +34,7 @@ auto address(
       channel * view.stride[1] + row * view.stride[2] + column * view.stride[3];
   using Byte =
       std::conditional_t<std::is_same_v<ViewType, View>, const char, char>;
-  return static_cast<Byte*>(view.data) + offset * element_size(view.element);
+  return static_cast<Byte*>(view.data) + offset * bytes_of(view.element);
 }
 
 /// Copies strided elements of one size; interleaved pixels of 3 and 4 channels
@@ -99,7 +84,7 @@ void scatter(
 using CopyElements = void (*)(const void*, std::int64_t, std::int64_t, void*);
 
 inline CopyElements gather_of(Element element) {
-  switch (element_size(element)) {
+  switch (bytes_of(element)) {
     case 8:
       return gather<std::uint64_t>;
     case 4:
@@ -112,7 +97,7 @@ inline CopyElements gather_of(Element element) {
 }
 
 inline CopyElements scatter_of(Element element) {
-  switch (element_size(element)) {
+  switch (bytes_of(element)) {
     case 8:
       return scatter<std::uint64_t>;
     case 4:
@@ -267,7 +252,7 @@ class Reader {
       convert_from(view_.element, from, count, to);
       return;
     }
-    const int size = element_size(view_.element);
+    const int size = bytes_of(view_.element);
     const CopyElements gather = gather_of(view_.element);
     if (view_.element == kElementOf<T>) {
       gather(from, view_.stride[3], count, to);
@@ -305,7 +290,7 @@ class Writer {
       convert_to(view_.element, from, count, to);
       return;
     }
-    const int size = element_size(view_.element);
+    const int size = bytes_of(view_.element);
     const CopyElements scatter = scatter_of(view_.element);
     if (view_.element == kElementOf<T>) {
       scatter(from, view_.stride[3], count, to);

@@ -10,20 +10,6 @@
 namespace fused_ssim::detail::cpu {
 namespace {
 
-std::size_t bytes_of(Element element) {
-  switch (element) {
-    case Element::kFloat64:
-      return 8;
-    case Element::kFloat32:
-      return 4;
-    case Element::kFloat16:
-    case Element::kBFloat16:
-      return 2;
-    default:
-      return 1;
-  }
-}
-
 /// What the kernels then do not write stays NaN.
 void fill_with_nan(void* data, std::size_t bytes) {
   if (data != nullptr) {
@@ -39,7 +25,7 @@ void fill_with_nan(
   if (view.data == nullptr) {
     return;
   }
-  const auto bytes = static_cast<std::int64_t>(bytes_of(view.element));
+  const std::int64_t bytes = bytes_of(view.element);
   for (std::int64_t n = 0; n < problem.batch; ++n) {
     for (std::int64_t c = 0; c < problem.channels; ++c) {
       for (std::int64_t y = 0; y < height; ++y) {
