@@ -5,7 +5,7 @@
 #   scripts/check_libtorch_versions.sh [VERSION...]
 #
 # Each version takes a virtual environment of several GB, removed after use, and on
-# two cores a quarter of an hour. PyPI's wheels before about 2.6 use the old C++ ABI,
+# two cores a quarter of an hour. PyPI's wheels before 2.7 use the old C++ ABI,
 # which the distribution's GoogleTest does not: it is built from its source with theirs.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -23,7 +23,7 @@ set -euo pipefail
 torch_version=2.11.0
 cuda_of_package=13
 cuda_package="cuda-toolkit[nvcc,nvvm,crt,cccl,cudart,nvrtc,nvtx,cublas]==13.0.2"
-oldest_torch=2.6 # PyPI's older ones have another C++ ABI than the distribution's libraries
+oldest_torch=2.7 # PyPI's older ones have another C++ ABI than the distribution's libraries
 photo_package=scikit-image==0.24.0 # carries the portrait of Eileen Collins, public domain, NASA
 photo_in_package=skimage/data/astronaut.png
 
