@@ -25,7 +25,8 @@ class IntegrationTest : public DeviceTest {
     mask = torch::rand({24, 30}, gt.options());
   }
 
-  /// Differentiable, by tensor operations.
+  /// Differentiable, by tensor operations; in float64, since convolutions of float32
+  /// may run in TF32.
   static torch::Tensor ssim_map(
       const torch::Tensor& x,
       const torch::Tensor& y,
@@ -34,7 +35,8 @@ class IntegrationTest : public DeviceTest {
     if (valid) {
       options.padding(torch::kValid);
     }
-    return reference_map(x, y, Spec(options));
+    return reference_map(
+        x.to(torch::kFloat64), y.to(torch::kFloat64), Spec(options));
   }
 
   /// The losses of both ways, and their gradients in `image`.

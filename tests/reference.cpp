@@ -65,7 +65,7 @@ torch::Tensor reference_map(
     const torch::Tensor& y,
     const Spec& spec) {
   const auto window =
-      reference_window(spec.window_size, spec.sigma).to(x.scalar_type());
+      reference_window(spec.window_size, spec.sigma).to(x.options());
   const auto padding = spec.valid ? 0 : spec.window_size / 2;
   using Pair = torch::IntArrayRef;
   const std::vector<std::int64_t> one = {1, 1};
