@@ -96,11 +96,17 @@ endfunction()
 # no order of the folders of two CUDA toolkits that is right for both.
 function(_fused_ssim_link_needed target library)
   if(UNIX AND NOT APPLE)
-    set_property(TARGET ${target} APPEND PROPERTY INTERFACE_LINK_OPTIONS
-      "LINKER:--push-state,--no-as-needed,${library},--pop-state")
+    _fused_ssim_linker_option(${target} "--push-state,--no-as-needed,${library},--pop-state")
   else()
     set_property(TARGET ${target} APPEND PROPERTY INTERFACE_LINK_LIBRARIES "${library}")
   endif()
+endfunction()
+
+# Not when device code is linked, where nvcc would take the option apart.
+function(_fused_ssim_linker_option target option)
+  string(REPLACE "," "$<COMMA>" option "${option}")
+  set_property(TARGET ${target} APPEND PROPERTY
+    INTERFACE_LINK_OPTIONS "$<HOST_LINK:LINKER:${option}>")
 endfunction()
 
 # fused_ssim_find_torch([fallback]): defines the targets, for the LibTorch that the
@@ -197,8 +203,7 @@ python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints" PARENT_S
       _fused_ssim_link_needed(fused_ssim::torch_cuda "${cudart}")
       if(UNIX AND NOT APPLE)
         get_filename_component(folder "${cudart}" DIRECTORY)
-        set_property(TARGET fused_ssim::torch_cuda APPEND PROPERTY
-          INTERFACE_LINK_OPTIONS "LINKER:-rpath,${folder}")
+        _fused_ssim_linker_option(fused_ssim::torch_cuda "-rpath,${folder}")
       endif()
     endif()
   endif()
