@@ -13,8 +13,9 @@ struct Image {
 };
 
 /// Reads a PNG or JPEG file: 8-bit samples as value / 255, 16-bit ones as
-/// value / 65535, without colour management. An alpha channel is left out, with
-/// a line on standard error. Throws BadInput; see decode_image.
+/// value / 65535, turned as the Exif orientation says. An alpha channel is left out,
+/// and colours other than sRGB's are read as if they were, each with a line on
+/// standard error. Throws BadInput; see decode_image.
 Image load_image(const std::string& path, torch::Dtype dtype = torch::kFloat32);
 
 /// Writes an 8-bit PNG, clamped to [0, 1]. Throws BadInput where it cannot be

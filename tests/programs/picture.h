@@ -31,6 +31,7 @@ struct PngForm {
   /// [colours, 3], for PNG_COLOR_TYPE_PALETTE
   std::vector<std::uint8_t> palette = {};
   bool transparent_color = false; // a tRNS chunk
+  std::vector<std::uint8_t> profile = {}; // an iCCP chunk
 };
 
 /// With the channels that the colour type has, 8 bits a sample.

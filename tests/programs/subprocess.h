@@ -54,6 +54,11 @@ class Process {
 
 Finished run(const std::vector<std::string>& arguments);
 
+/// Runs a line of the shell, to which `arguments` are $0, $1 and so on.
+Finished run_in_shell(
+    const std::string& line,
+    std::vector<std::string> arguments);
+
 /// Runs it with a terminal for standard output; `out` is what the terminal got.
 Finished run_on_terminal(const std::vector<std::string>& arguments);
 
