@@ -211,6 +211,42 @@ TEST_P(AutogradTest, ChangeOfAMaskInPlace) {
   expect_detected_or_harmless(map, x, before);
 }
 
+// The gradient belongs to the graph of the forward call.
+TEST_P(AutogradTest, DetachedBetweenForwardAndBackward) {
+  const auto y = image();
+  const auto scaled_by = [](const torch::Tensor& x) { return 2 * x; };
+  for (const bool create_graph : {false, true}) {
+    for (const auto& options : {SSIMOptions(), kNone}) {
+      SCOPED_TRACE(testing::Message() << create_graph);
+      const auto x = leaf();
+      auto input = scaled_by(x);
+      const auto value = F::ssim(input, y, options).sum();
+      input.detach_();
+      const auto gradient =
+          torch::autograd::grad({value}, {x}, {}, true, create_graph)[0];
+      const auto wanted = expected(scaled_by(x), y, Spec(options)).grad_input;
+      expect_gradient(gradient.detach(), 2 * wanted);
+
+      auto target = scaled_by(x);
+      const auto swapped = F::ssim(y, target, options).sum();
+      target.detach_();
+      expect_gradient(
+          torch::autograd::grad({swapped}, {x}, {}, true, create_graph)[0]
+              .detach(),
+          2 * wanted);
+    }
+  }
+}
+
+TEST_P(AutogradTest, LeafThatNoLongerRequiresGrad) {
+  const auto x = leaf();
+  const auto y = image();
+  const auto map = F::ssim(x, y, kNone);
+  x.set_requires_grad(false);
+  map.sum().backward();
+  expect_gradient(x.grad(), expected(x, y, Spec(kNone)).grad_input);
+}
+
 TEST_P(AutogradTest, ViewsOfLeaves) {
   const auto buffer = leaf({2, 3, 40, 50});
   const auto y = image();

@@ -253,6 +253,14 @@ TEST_P(MasksTest, EachImageOfABatchHasItsShare) {
       1e-14);
 }
 
+// Images without batch may have a mask with a batch of one.
+TEST_P(MasksTest, BatchOfOneForOneImage) {
+  const auto x = image({3, 16, 25}, torch::kFloat64);
+  const auto y = image({3, 16, 25}, torch::kFloat64);
+  compare_all(x, y, image({1, 1, 16, 25}, torch::kFloat64));
+  compare_all(x, y, image({1, 3, 16, 25}, torch::kFloat64));
+}
+
 TEST_P(MasksTest, HalfTypes) {
   for (const auto type : {torch::kFloat16, torch::kBFloat16}) {
     SCOPED_TRACE(type);

@@ -206,6 +206,24 @@ TEST_P(ReductionsTest, HalvesWithoutWeightAreSkipped) {
   expect_gradient(a.grad(), (x - y).sign() / static_cast<double>(x.numel()));
 }
 
+// A NaN reaches the one pixel of an L1 map that holds it, not the windows around it.
+TEST_P(ReductionsTest, MapWithoutSSIMSkipsIt) {
+  auto x = image({3, 16, 25});
+  const auto y = image({3, 16, 25});
+  x[0][8][9] = std::numeric_limits<double>::quiet_NaN();
+  for (const bool valid : {false, true}) {
+    auto options = L1DSSIMLossOptions(0).reduction(torch::kNone).crop_l1(true);
+    if (valid) {
+      options.padding(torch::kValid);
+    }
+    const auto map = F::l1_dssim_loss(x, y, options);
+    EXPECT_EQ(map.isnan().sum().item<std::int64_t>(), 1);
+    const auto l1 = (x - y).abs();
+    expect_same_bits(
+        map, valid ? l1.slice(1, 5, 11).slice(2, 5, 20).contiguous() : l1);
+  }
+}
+
 FUSED_SSIM_ON_EACH_DEVICE(ReductionsTest);
 
 } // namespace
