@@ -58,10 +58,12 @@ void print_table(torch::Device device) {
       "| images | map: plain | map: ours | gradient: plain | gradient: ours | "
       "max SSIM - 1: plain | ours |\n|---|---|---|---|---|---|---|\n");
   const auto x = noise(sizes);
-  print({"noise", x, noise(sizes)}, device);
+  print({"noise, another pair", x, noise(sizes)}, device);
   print({"noise, 1 % apart", x, x + 0.01 * noise(sizes)}, device);
   const auto photo = photograph(sizes);
-  print({"photographs", photo, disturbed(photo, 0.05)}, device);
+  print(
+      {"synthetic photograph, another pair", photo, disturbed(photo, 0.05)},
+      device);
   for (const auto& pair : bright_low_contrast_pairs(sizes)) {
     print(pair, device);
   }
