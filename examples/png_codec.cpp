@@ -1,6 +1,6 @@
-// libpng reports an error by longjmp, which skips destructors. So every call that
-// can fail runs inside `guarded`, whose callable owns nothing, and whatever owns
-// memory lives outside of it.
+// libpng reports an error by longjmp, which skips destructors. So every call
+// that can fail runs inside `guarded`. Its callable owns no memory; the owners
+// of memory are outside of it.
 
 #include "image_codec.h"
 #include "program.h"
