@@ -1,5 +1,6 @@
-// Prints the table of docs/accuracy.md: errors of float32 against float64 on the
-// same float32 images, beside those of the plain float32 composition.
+// Prints the tables of docs/accuracy.md: errors of float32 against float64 on
+// the same float32 images, for the library and for the plain float32
+// composition.
 //
 //   fused_ssim_accuracy_table [cpu|cuda]
 
@@ -15,7 +16,7 @@ struct Row {
   double map, above_one, gradient; // max |error|, max(map) - 1, relative L2
 };
 
-/// `ssim(x, y, options)` of either implementation.
+/// Measures `ssim(x, y, options)` of one implementation.
 template <typename SSIM>
 Row measure(const ImagePair& pair, torch::Device device, const SSIM& ssim) {
   const auto x = leaf_of(pair.x, device, torch::kFloat32);

@@ -1,4 +1,4 @@
-// The formula and the window that all kernels share, on their own.
+// Tests the formula and the window, which all kernels share, without a kernel.
 
 #include "support.h"
 
@@ -116,7 +116,7 @@ TEST_F(FormulaTest, PivotIsTheMiddleOfTwelveBits) {
     const float pivot = detail::pivot(low, high);
     const float middle = 0.5f * (low + high);
     EXPECT_NEAR(pivot, middle, 1e-3 * middle);
-    // 12 bits: 2^12 of its own leading bit's parts are a whole number.
+    // The pivot has 12 bits: its fraction times 2^12 is a whole number.
     int exponent = 0;
     const double fraction = std::frexp(pivot, &exponent);
     EXPECT_EQ(fraction * 4096, std::floor(fraction * 4096));

@@ -1,9 +1,9 @@
 // NOTE [ Blending ]
 //
-// A pixel is the weighted mean of the colours of the Gaussians around it, sum(w
-// c) / sum(w), with w = opacity * exp(-d^2 / 2). Alpha compositing would need
-// an order of the Gaussians and a cumulative product over each list. The mean
-// needs neither, and is a matrix product. The mean also makes sharp edges of
+// A pixel is the weighted mean of the colours of the Gaussians around it,
+// sum(w c) / sum(w), with w = opacity * exp(-d^2 / 2). Alpha compositing would
+// need an order of the Gaussians and a cumulative product over each list. The
+// mean needs neither, and is a matrix product. The mean also makes sharp edges of
 // soft Gaussians, which the plain sum of w c does not: where two of them meet,
 // one replaces the other within one or two pixels. In a prototype with 2000
 // Gaussians on the portrait of the README, 300 steps reached SSIM 0.89 with the

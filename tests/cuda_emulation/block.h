@@ -31,10 +31,10 @@ struct Thread {
   std::uint64_t result = 0; // got from it
 };
 
-/// Runs one block after the other, on the host thread that made it.
+/// Runs blocks one after the other, on the host thread that created it.
 class Block {
  public:
-  /// The one that runs on this host thread, and its thread that runs.
+  /// The instance of this host thread, and the emulated thread that it runs.
   static Block& current();
 
   Block(unsigned threads, const std::function<void()>& kernel)
