@@ -82,7 +82,7 @@ DeviceMemory device_memory() {
 
 void warm_up(Row& row) {
   const Problem& problem = row.problem();
-  row.last = row.run(problem); // whatever the first call sets up once
+  row.last = row.run(problem); // the first call sets things up
   row.last = Result();
   c10::cuda::CUDACachingAllocator::resetPeakStats(c10::cuda::current_device());
   const auto before = device_memory().now;

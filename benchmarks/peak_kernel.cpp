@@ -11,7 +11,7 @@ using Vector = float __attribute__((vector_size(FUSED_SSIM_PEAK_BYTES)));
 /// constants fit into 16 registers.
 float FUSED_SSIM_PEAK(long steps) {
   constexpr int kChains = 12;
-  volatile float opaque = 0.5F; // or the compiler would work out the result
+  volatile float opaque = 0.5F; // hides the value from the compiler
   const Vector factor = Vector{} + opaque;
   const Vector term = factor * factor;
   Vector chain[kChains];

@@ -12,7 +12,7 @@
 namespace fused_ssim::bench {
 namespace {
 
-constexpr double kOneCall = 1e-9; // s: what any call takes longer than
+constexpr double kOneCall = 1e-9; // s; every call takes longer
 
 std::vector<std::unique_ptr<Row>>& rows() {
   static std::vector<std::unique_ptr<Row>> all;
@@ -25,7 +25,7 @@ void time_on_cpu(benchmark::State& state, Row& row) {
   at::set_num_threads(row.threads);
   const Problem& problem = row.problem();
   if (!row.warm) {
-    row.last = row.run(problem); // whatever the first call sets up once
+    row.last = row.run(problem); // the first call sets things up
     row.last = Result();
     const auto peak = peak_memory_of([&] { row.last = row.run(problem); });
     if (peak.has_value()) {

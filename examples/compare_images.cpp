@@ -30,7 +30,7 @@ struct CompareConfig {
 
 struct Comparison {
   double ssim, l1, psnr;
-  torch::Tensor map; // [C, H, W], less the border with padding valid
+  torch::Tensor map; // [C, H, W]; without the border for padding valid
 };
 
 CompareConfig parse(CLI::App& app, int argc, char** argv) {

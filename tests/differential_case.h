@@ -15,7 +15,7 @@ struct Case {
   SSIMOptions ssim;
   L1DSSIMLossOptions loss;
   std::string contents;
-  bool hard = false; // contrast, beside it none: where float32 is at its worst
+  bool hard = false; // flat areas beside strong contrast, float32's worst case
   torch::Tensor x, y, mask, upstream;
   bool of_x = false, of_y = false; // which gradients
 

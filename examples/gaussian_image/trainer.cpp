@@ -22,7 +22,7 @@ class Stopwatch {
 
   void lap(double* part) {
     if (on_cuda_) {
-      torch::cuda::synchronize(); // or one would measure launches
+      torch::cuda::synchronize(); // otherwise only launches are timed
     }
     const auto now = Clock::now();
     if (part) {

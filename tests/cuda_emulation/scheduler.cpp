@@ -21,7 +21,7 @@ constexpr unsigned kMaxThreads = 1024;
 constexpr std::size_t kMaxSharedBytes = 64 * 1024;
 
 Settings current_settings;
-std::atomic<std::uint64_t> launches{0}; // since the seed was set
+std::atomic<std::uint64_t> launches{0}; // after the seed was set
 std::atomic<std::uint64_t> reached{0};
 
 /// The random generator of the order in one block, or, for block = blocks, of
