@@ -15,7 +15,7 @@ namespace programs {
 
 namespace {
 
-/// What is left of the file.
+/// The rest of the file.
 struct Source {
   const unsigned char* data;
   std::size_t size;

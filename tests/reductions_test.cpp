@@ -193,8 +193,8 @@ TEST_P(ReductionsTest, CroppedL1IsThatOfTheInnerRegion) {
   expect_scalar(F::l1_dssim_loss(x, y, same), (x - y).abs().mean(), 1e-13);
 }
 
-// A term without weight is not computed, so a NaN in it does not reach the
-// value.
+// Without weight, SSIM is not computed. So the NaN that it would have here does
+// not reach the value.
 TEST_P(ReductionsTest, HalvesWithoutWeightAreSkipped) {
   auto x = image({3, 16, 25});
   const auto y = image({3, 16, 25});
