@@ -83,16 +83,18 @@ std::vector<T> results_of(const Case& what) {
   problem.channels = kChannels;
   problem.height = kHeight;
   problem.width = kWidth;
+  problem.own_region =
+      problem.map_region = {0, problem.height, 0, problem.width};
   problem.input = view_of<View>(input);
   problem.target = view_of<View>(target);
   if (what.weighted) {
     problem.weight = view_of<View>(weight);
   }
   problem.window = gaussian_window(what.window, 1.5);
-  problem.c1 = 1e-4;
-  problem.c2 = 9e-4;
-  problem.l1 = 0.8;
-  problem.dssim = what.dssim;
+  problem.constants.c1 = 1e-4;
+  problem.constants.c2 = 9e-4;
+  problem.terms.l1_weight = 0.8;
+  problem.terms.dssim_weight = what.dssim;
 
   std::vector<T> scalars(3), map(kElements), grad_x(kElements),
       grad_y(kElements);
@@ -111,7 +113,7 @@ std::vector<T> results_of(const Case& what) {
   if (what.grad_target) {
     outputs.grad_target = view_of<MutableView>(grad_y);
   }
-  evaluate(problem, outputs, /*device=*/0);
+  run(problem, outputs, /*device=*/0);
 
   auto all = scalars;
   for (const auto& part : {map, grad_x, grad_y}) {

@@ -43,18 +43,17 @@ void fill_with_nan(
 
 } // namespace
 
-void evaluate(const Problem& problem, const Outputs& outputs) {
+void run(const Problem& problem, const Outputs& outputs) {
   const bool wide = problem.input.element == Element::kFloat64;
   for (void* scalar : {outputs.value, outputs.l1, outputs.ssim}) {
     fill_with_nan(scalar, wide ? sizeof(double) : sizeof(float));
   }
-  const std::int64_t margin = problem.valid ? 2 * problem.window.radius : 0;
-  fill_with_nan(
-      outputs.map, problem, problem.height - margin, problem.width - margin);
+  const Region& map = problem.map_region;
+  fill_with_nan(outputs.map, problem, map.rows(), map.columns());
   for (const auto& gradient : {outputs.grad_input, outputs.grad_target}) {
     fill_with_nan(gradient, problem, problem.height, problem.width);
   }
-  cuda::evaluate(problem, outputs, /*device=*/0);
+  cuda::run(problem, outputs, /*device=*/0);
 }
 
 } // namespace fused_ssim::detail::cpu
