@@ -1,5 +1,5 @@
-// The text of each message. The three operators share their checks; what differs
-// is the name in front.
+// The text of each message. The three operators share their checks. Their
+// messages differ in the name at the start.
 
 #include "support.h"
 

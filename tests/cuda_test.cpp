@@ -1,4 +1,4 @@
-// What only a GPU can show: streams, graphs, synchronisation, memory, size.
+// Tests that need a GPU: streams, graphs, synchronisation, memory, size.
 
 #include "support.h"
 

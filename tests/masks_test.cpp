@@ -5,7 +5,7 @@
 namespace fused_ssim::test {
 namespace {
 
-/// The shapes a mask may have for images [2, 3, H, W] and for [3, H, W].
+/// The allowed shapes of a mask for images [2, 3, H, W] and [3, H, W].
 std::vector<Sizes> mask_sizes(const torch::Tensor& image) {
   const auto height = image.size(-2);
   const auto width = image.size(-1);
@@ -70,7 +70,7 @@ class MasksTest : public DeviceTest {
     return F::l1_dssim_loss(a, b, options, mask);
   }
 
-  /// Each reduction and padding of both operators.
+  /// Compares each reduction and padding of both operators.
   void compare_all(
       const torch::Tensor& x,
       const torch::Tensor& y,
@@ -165,8 +165,8 @@ TEST_P(MasksTest, OnesChangeNothing) {
       1e-13);
 }
 
-// The mask weighs the map, not the images: the statistics of a window inside it
-// see the pixels outside.
+// The mask weighs the map and not the images. The statistics of a window inside
+// the mask include pixels outside of it.
 TEST_P(MasksTest, StatisticsAreThoseOfTheWholeImage) {
   const auto x = image({1, 20, 31}, torch::kFloat64);
   const auto y = image({1, 20, 31}, torch::kFloat64);
@@ -222,8 +222,8 @@ TEST_P(MasksTest, AllZeroWithCreateGraph) {
   EXPECT_EQ(x.grad().abs().max().item<double>(), 0);
 }
 
-// With kValid the map has its own region: weights only on the border leave it
-// empty, while L1 still has the whole image.
+// With kValid the map has a region of its own. If only the border has weight,
+// this region has none, but L1 still covers the whole image.
 TEST_P(MasksTest, WeightsOnTheBorderOnly) {
   const auto x = image({3, 16, 25}, torch::kFloat64);
   const auto y = image({3, 16, 25}, torch::kFloat64);
@@ -280,7 +280,8 @@ TEST_P(MasksTest, HalfTypes) {
   }
 }
 
-/// One pixel of a map: its gradient has the product of mask and upstream as a factor.
+/// A map of one pixel. Its gradient has the product of mask and upstream
+/// gradient as a factor.
 TEST_P(MasksTest, HalfTypesTimesUpstream) {
   const auto options =
       SSIMOptions().padding(torch::kValid).reduction(torch::kNone);

@@ -81,7 +81,7 @@ TEST_P(ReductionsTest, MapSumAndMeanAgree) {
   }
 }
 
-// The one-liner of functional.h.
+// The example of functional.h: SSIM of each image.
 TEST_P(ReductionsTest, ValuesOfEachImage) {
   const auto x = image({3, 3, 16, 25});
   const auto y = image({3, 3, 16, 25});
@@ -193,8 +193,8 @@ TEST_P(ReductionsTest, CroppedL1IsThatOfTheInnerRegion) {
   expect_scalar(F::l1_dssim_loss(x, y, same), (x - y).abs().mean(), 1e-13);
 }
 
-// Without the half that has no weight: NaN in one half does not reach the other's
-// value, since that half's work is not done.
+// Without weight, SSIM is not computed. So the NaN that it would have here does
+// not reach the value.
 TEST_P(ReductionsTest, HalvesWithoutWeightAreSkipped) {
   auto x = image({3, 16, 25});
   const auto y = image({3, 16, 25});

@@ -1,4 +1,4 @@
-// Stands in for the CPU kernels, so that CPU tensors go through the CUDA kernels.
+// Replaces the CPU kernels, so that CPU tensors go through the CUDA kernels.
 
 #include "backend.h"
 
@@ -10,7 +10,7 @@
 namespace fused_ssim::detail::cpu {
 namespace {
 
-/// What the kernels then do not write stays NaN.
+/// Fills memory with NaN. It stays NaN where the kernels do not write.
 void fill_with_nan(void* data, std::size_t bytes) {
   if (data != nullptr) {
     std::memset(data, 0xff, bytes);
