@@ -261,8 +261,10 @@ inline void check_mask(
       ", but got ",
       mask.sizes());
   if (mask.is_cpu() && mask.scalar_type() != torch::kBool && mask.numel() > 0) {
-    // The order of the comparisons finds a NaN, which both extremes then are.
-    const auto least = mask.detach().min().item<double>();
+    // A NaN is both extremes; some machines show its sign.
+    auto least = mask.detach().min().item<double>();
+    least =
+        std::isnan(least) ? std::numeric_limits<double>::quiet_NaN() : least;
     TORCH_CHECK(
         least >= 0,
         o.name,

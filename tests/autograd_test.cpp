@@ -238,15 +238,6 @@ TEST_P(AutogradTest, DetachedBetweenForwardAndBackward) {
   }
 }
 
-TEST_P(AutogradTest, LeafThatNoLongerRequiresGrad) {
-  const auto x = leaf();
-  const auto y = image();
-  const auto map = F::ssim(x, y, kNone);
-  x.set_requires_grad(false);
-  map.sum().backward();
-  expect_gradient(x.grad(), expected(x, y, Spec(kNone)).grad_input);
-}
-
 TEST_P(AutogradTest, ViewsOfLeaves) {
   const auto buffer = leaf({2, 3, 40, 50});
   const auto y = image();
