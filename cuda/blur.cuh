@@ -9,7 +9,7 @@
 namespace fused_ssim::detail::cuda {
 
 template <int kRadius, typename T>
-__device__ __forceinline__ int radius_of(const Taps<T>& window) {
+__device__ __forceinline__ int radius_of(const DeviceWindow<T>& window) {
   return kRadius > 0 ? kRadius : window.radius;
 }
 
@@ -28,7 +28,7 @@ class VerticalBlur {
   }
 
   /// Takes row y and returns the blurred row y - radius.
-  __device__ __forceinline__ T push(T value, const Taps<T>& window) {
+  __device__ __forceinline__ T push(T value, const DeviceWindow<T>& window) {
     using Math = DeviceMath<T>;
     const int radius = radius_of<kRadius>(window);
     const T result = Math::fma(value, window.taps[radius], pending_[0]);
@@ -81,7 +81,7 @@ template <int kRadius, typename T>
 __device__ __forceinline__ void horizontal_blur(
     const T* row, // [pitch], shared memory
     int lane,
-    const Taps<T>& window,
+    const DeviceWindow<T>& window,
     T (&result)[kLaneColumns]) {
   using Math = DeviceMath<T>;
   const int first = kLaneColumns * lane;

@@ -11,7 +11,13 @@ namespace fused_ssim::detail::cuda {
 
 constexpr int kElementwiseThreads = 256;
 constexpr int kElementwiseSharedBytes =
-    kElementwiseThreads / kWarpSize * sizeof(Sums);
+    kElementwiseThreads / kWarpSize * sizeof(TermSums);
+static_assert(sizeof(TermSums) == sizeof(WeightSums), "both go there");
+
+template <typename Sums>
+__device__ __forceinline__ Sums* sums_scratch() {
+  return reinterpret_cast<Sums*>(shared_memory()); // [warps]
+}
 
 /// Calls visit(image, channel, row) for each row that falls to this block.
 template <typename Params, typename Visit>
@@ -26,70 +32,77 @@ __device__ __forceinline__ void for_each_row(
   }
 }
 
-/// L1 and its gradients where SSIM has no part in them.
+/// L1 with its gradients or its map, where SSIM has no part in them.
 template <typename T>
 __global__ void __launch_bounds__(kElementwiseThreads)
     l1_kernel(const SSIMParams<T> p) {
-  Sums* const scratch = reinterpret_cast<Sums*>(shared_memory());
-  double scale = p.l1_scale;
-  if (p.divide) {
-    scale = mean_of(scale, weight_sums<2>(p.normaliser, scratch).l1);
-  }
+  const auto factors = gradient_factors(
+      p.terms,
+      p.unit,
+      p.mean,
+      weight_sums<2>(p.normaliser, sums_scratch<WeightSums>()));
+  const bool has_map = p.map.data != nullptr;
   CompensatedSum<T> l1_sum;
   for_each_row(p, [&](std::int64_t image, int channel, int row) {
-    for (int column = threadIdx.x; column < p.width; column += blockDim.x) {
+    if (!p.own_region.has_row(row)) {
+      return;
+    }
+    for (int column = p.own_region.column_begin + threadIdx.x;
+         column < p.own_region.column_end;
+         column += blockDim.x) {
       constexpr Span always{1};
-      const bool counts =
-          p.l1_region.has_row(row) && p.l1_region.has_column(column);
       const auto value = [&](const Image& of) {
         T values[1];
         load_values(
             of.at(image, channel, row, column), 0, of.element, always, values);
         return values[0];
       };
-      T w = counts ? T(1) : T(0);
-      if (counts && p.weight.data != nullptr) {
+      const auto store = [&](const MutableImage& of, int y, int x, T result) {
+        if (of.data != nullptr) {
+          const T results[1] = {result};
+          store_values(
+              of.at(image, channel, y, x), 0, of.element, always, results);
+        }
+      };
+      const auto& region = has_map ? p.map_region : p.l1_region;
+      T w = region.has_row(row) && region.has_column(column) ? T(1) : T(0);
+      if (w != T(0) && p.weight.data != nullptr) {
         w = value(p.weight);
       }
-      const T d = value(p.input) - value(p.target);
-      l1_sum.add(counts ? w * fabs(d) : T(0));
+      const T d = (value(p.input) - value(p.target)) * p.inverse_unit;
+      const T term = w != T(0) ? w * fabs(d) : T(0);
+      l1_sum.add(term);
       const T sign = d > T(0) ? T(1) : d < T(0) ? T(-1) : T(0);
-      const T gradient[1] = {w * static_cast<T>(scale) * sign};
-      const T opposite[1] = {-gradient[0]};
-      if (p.grad_input.data != nullptr) {
-        store_values(
-            p.grad_input.at(image, channel, row, column),
-            0,
-            p.grad_input.element,
-            always,
-            gradient);
-      }
-      if (p.grad_target.data != nullptr) {
-        store_values(
-            p.grad_target.at(image, channel, row, column),
-            0,
-            p.grad_target.element,
-            always,
-            opposite);
+      const T gradient = w * static_cast<T>(factors.l1) * sign;
+      store(p.grad_input, row, column, gradient);
+      store(p.grad_target, row, column, -gradient);
+      if (has_map && region.has_row(row) && region.has_column(column)) {
+        store(
+            p.map,
+            row - region.row_begin,
+            column - region.column_begin,
+            static_cast<T>(p.terms.l1_weight * p.unit) * term +
+                static_cast<T>(p.terms.constant) * w);
       }
     }
   });
   if (p.partials != nullptr) {
-    const Sums total = block_sum<0>({0, l1_sum.value()}, scratch);
+    const TermSums total =
+        block_sum<0>(TermSums{0, l1_sum.value()}, sums_scratch<TermSums>());
     if (threadIdx.x == 0) {
       p.partials[blockIdx.x] = total;
     }
   }
 }
 
-/// The sums of the weights of the map's and of L1's region.
+/// The sums of the weights over both regions.
 __global__ void __launch_bounds__(kElementwiseThreads)
     weight_sum_kernel(const WeightSumParams p) {
   // Several loads in flight for each thread.
   constexpr int kUnroll = 4;
-  Sums sums = {0, 0};
+  WeightSums sums;
   for_each_row(p, [&](std::int64_t image, int channel, int row) {
-    const bool in_map = p.map_region.has_row(row);
+    const bool in_ssim = p.ssim_region.has_row(row);
     const bool in_l1 = p.l1_region.has_row(row);
     const int step = blockDim.x;
     for (int first = threadIdx.x; first < p.width; first += kUnroll * step) {
@@ -103,13 +116,12 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 #pragma unroll
       for (int i = 0; i < kUnroll; ++i) {
         const int column = first + i * step;
-        sums.dssim += in_map && p.map_region.has_column(column) ? w[i] : 0;
+        sums.ssim += in_ssim && p.ssim_region.has_column(column) ? w[i] : 0;
         sums.l1 += in_l1 && p.l1_region.has_column(column) ? w[i] : 0;
       }
     }
   });
-  const Sums total =
-      block_sum<0>(sums, reinterpret_cast<Sums*>(shared_memory()));
+  const WeightSums total = block_sum<0>(sums, sums_scratch<WeightSums>());
   if (threadIdx.x == 0) {
     p.partials[blockIdx.x] = total;
   }
@@ -118,21 +130,19 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 /// One block: from the blocks' sums to the scalars of backend.h.
 __global__ void __launch_bounds__(kElementwiseThreads)
     finish_kernel(const FinishParams p) {
-  Sums* const scratch = reinterpret_cast<Sums*>(shared_memory());
-  Sums sums = {0, 0};
-  for (int i = threadIdx.x; i < p.dssim_blocks; i += blockDim.x) {
-    sums.dssim += p.dssim_partials[i].dssim;
+  TermSums sums;
+  for (int i = threadIdx.x; i < p.ssim_blocks; i += blockDim.x) {
+    sums.dssim += p.ssim_partials[i].dssim;
   }
   for (int i = threadIdx.x; i < p.l1_blocks; i += blockDim.x) {
     sums.l1 += p.l1_partials[i].l1;
   }
-  sums = block_sum<0>(sums, scratch);
-  const Sums weights = weight_sums<2>(p.normaliser, scratch);
+  sums = block_sum<0>(sums, sums_scratch<TermSums>());
+  const WeightSums weights =
+      weight_sums<2>(p.normaliser, sums_scratch<WeightSums>());
   if (threadIdx.x != 0) {
     return;
   }
-  const double mean_dssim = mean_of(sums.dssim, weights.dssim);
-  const double mean_l1 = mean_of(sums.l1, weights.l1);
   const auto write = [&](void* result, double value) {
     if (result == nullptr) {
       return;
@@ -143,17 +153,10 @@ __global__ void __launch_bounds__(kElementwiseThreads)
       *static_cast<float*>(result) = static_cast<float>(value);
     }
   };
-  // A term that does not count is left out, lest its NaN counts.
-  const auto term = [](double factor, double value) {
-    return factor != 0 ? factor * value : 0;
-  };
-  write(
-      p.value,
-      p.mean ? term(p.l1, mean_l1) + term(p.dssim, mean_dssim) + p.offset
-             : term(p.l1, sums.l1) + term(p.dssim, sums.dssim) +
-              term(p.offset, weights.dssim));
-  write(p.mean_l1, mean_l1);
-  write(p.mean_ssim, 1 - mean_dssim);
+  const Scalars scalars = finish(p.terms, p.unit, p.mean, sums, weights);
+  write(p.value, scalars.value);
+  write(p.l1, scalars.l1);
+  write(p.ssim, scalars.ssim);
 }
 
 /// data *= factor; a factor of 1, the usual one, leaves the data alone.

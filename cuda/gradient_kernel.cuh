@@ -39,16 +39,16 @@ template <typename T, int kRadius, Mode kMode, typename Images>
 class GradientKernel : Strip<T, kRadius, kMode, Images> {
   using Base = Strip<T, kRadius, kMode, Images>;
   using Base::channel;
+  using Base::difference_pivot;
   using Base::image;
   using Base::kRows;
   using Base::lane;
   using Base::maps;
-  using Base::offset;
+  using Base::own_columns;
   using Base::p;
-  using Base::pivot;
   using Base::radius;
   using Base::scratch;
-  using Base::strip_width;
+  using Base::sum_pivot;
   using Base::thread;
   using Base::warp;
   using Base::x0;
@@ -77,14 +77,14 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
         row_maps(maps + warp * kPitch) {}
 
   __device__ __forceinline__ void run() {
-    find_scales();
+    find_factors();
     this->for_each_segment([this] { run_segment(); });
     this->store_sums();
   }
 
  private:
   T* const row_maps; // [4, .., kPitch], this warp's row
-  T dssim_scale, l1_scale; // of the gradients
+  T ssim_factor, l1_factor; // GradientFactors
   unsigned columns; // pack_columns()
   VerticalBlur<T, kRadius> forward[4];
   VerticalBlur<T, kRadius> backward[kPartials];
@@ -94,17 +94,15 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     return row_maps + map * kMapElements;
   }
 
-  /// The gradients' factors, which with weights depend on their sum.
-  __device__ __forceinline__ void find_scales() {
-    double dssim = p.dssim_scale;
-    double l1 = p.l1_scale;
-    if (p.divide) {
-      const Sums weights = weight_sums<2>(p.normaliser, scratch);
-      dssim = mean_of(dssim, weights.dssim);
-      l1 = mean_of(l1, weights.l1);
-    }
-    dssim_scale = static_cast<T>(kPartialScale * dssim);
-    l1_scale = static_cast<T>(l1);
+  /// With weights they depend on the weights' sums.
+  __device__ __forceinline__ void find_factors() {
+    const auto factors = gradient_factors(
+        p.terms,
+        p.unit,
+        p.mean,
+        weight_sums<2>(p.normaliser, reinterpret_cast<WeightSums*>(scratch)));
+    ssim_factor = static_cast<T>(factors.ssim);
+    l1_factor = static_cast<T>(factors.l1);
   }
 
   __device__ __forceinline__ void run_segment() {
@@ -173,9 +171,10 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
   __device__ __forceinline__ void pack_columns() {
     const int input_x0 = x0 - 2 * radius;
     const Span input = lane_span<kInputs>(-input_x0, p.width - input_x0);
-    const Span output = lane_span<kOutputs>(0, p.width - x0);
+    const Span output = lane_span<kOutputs>(0, own_columns);
     const Span l1 = lane_span<kOutputs>(
-        p.l1_region.x0 - x0, min(strip_width, p.l1_region.x1 - x0));
+        p.l1_region.column_begin - x0,
+        min(own_columns, p.l1_region.column_end - x0));
     columns = opaque(
         input.bits | output.bits << kInputs | l1.bits << (kInputs + kOutputs));
   }
@@ -232,8 +231,9 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     convert_all(this->target_type(), target_row, y);
 #pragma unroll
     for (int i = 0; i < kInputs; ++i) {
-      const T s = (x[i] - pivot) + y[i];
-      const T d = (x[i] - y[i]) - offset;
+      const T a = x[i] * p.inverse_unit, b = y[i] * p.inverse_unit;
+      const T s = (a - sum_pivot) + b;
+      const T d = (a - b) - difference_pivot;
       const int c = place(kWarpSize * i) + lane;
       map_row(0)[c] = s;
       map_row(1)[c] = d;
@@ -266,7 +266,8 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       push_columns<false, false>(row); // no gradient needs these rows
     } else if (!p.map_region.has_column(map_column())) {
       clear_columns();
-    } else if (row >= p.map_region.y0 && row + kRows <= p.map_region.y1) {
+    } else if (
+        row >= p.map_region.row_begin && row + kRows <= p.map_region.row_end) {
       push_columns<true, false>(row);
     } else {
       push_columns<true, true>(row);
@@ -288,8 +289,8 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
   __device__ __forceinline__ void push_columns(int row) {
     Raw<T> raw[kRows];
     T w[kRows];
-    const Span inside =
-        span_of<kRows>(p.map_region.y0 - row, p.map_region.y1 - row);
+    const Span inside = span_of<kRows>(
+        p.map_region.row_begin - row, p.map_region.row_end - row);
     const Span own = span_of<kRows>(y0 - row, y1 - row);
     if constexpr (kWithPartials) {
       this->load_weights(row, map_column(), p.weight.stride[2], inside, raw);
@@ -307,8 +308,10 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       if constexpr (kWithPartials) {
         const SSIMPixel<T, Math> pixel(
             {blurred[0], blurred[1], blurred[2], blurred[3]},
-            {pivot, p.two_c1, p.two_c2, offset});
-        const bool here = !kBorder || inside.has(i);
+            {sum_pivot, difference_pivot, p.two_c1, p.two_c2});
+        // Where the weight is 0, nothing counts, not even a NaN.
+        const bool here = (!kBorder || inside.has(i)) &&
+            (!this->has_weights() || w[i] != T(0));
         if (here && own.has(i)) {
           sum += w[i] * pixel.dssim_half();
         }
@@ -324,7 +327,7 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     if constexpr (kWithPartials) {
       const int own_column = thread - radius;
       this->dssim_sum.add(
-          own_column >= 0 && own_column < strip_width ? sum : T(0));
+          own_column >= 0 && own_column < own_columns ? sum : T(0));
     }
   }
 
@@ -337,8 +340,7 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     load_columns(
         p.target, this->target_type(), row, x0, output_columns(), target_again);
     const bool own_row = row >= y0 && row < y1;
-    const Span in_strip = lane_span<kOutputs>(0, strip_width);
-    const Span own = {own_row ? output_columns().bits & in_strip.bits : 0};
+    const Span own = {own_row ? output_columns().bits : 0};
     const Span in_l1 = {
         own_row && p.l1_region.has_row(row) ? l1_columns().bits : 0};
     this->template load_weights<kDense>(
@@ -352,8 +354,12 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     T sum = T(0);
 #pragma unroll
     for (int i = 0; i < kOutputs; ++i) {
+      x[i] *= p.inverse_unit;
+      y[i] *= p.inverse_unit;
       w[i] = in_l1.has(i) ? w[i] : T(0);
-      sum = Math::fma(w[i], fabs(x[i] - y[i]), sum);
+      if (!this->has_weights() || w[i] != T(0)) {
+        sum = Math::fma(w[i], fabs(x[i] - y[i]), sum);
+      }
     }
     this->l1_sum.add(sum);
     warp_barrier<9>();
@@ -369,18 +375,23 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       for (int m = 0; m < kPartials; ++m) {
         blurred[m] = map_row(m)[place(kWarpSize * i) + lane];
       }
-      const T s = (x[i] - pivot) + y[i];
+      T s = (x[i] - sum_pivot) + y[i];
       const T d = x[i] - y[i];
+      T shifted_d = d - difference_pivot;
+      if (this->has_weights() && blurred[1] == T(0) && blurred[2] == T(0)) {
+        // No window that counts has this pixel, which may be NaN.
+        s = shifted_d = T(0);
+      }
       const T sign = static_cast<T>(d > T(0)) - static_cast<T>(d < T(0));
-      const T l1_part = sign * (w[i] * l1_scale);
+      const T l1_part = sign * (w[i] * l1_factor);
       const T mean_part = Math::fma(s, blurred[1], blurred[0]);
       grad_x[i] = Math::fma(
-          dssim_scale, Math::fma(d - offset, blurred[2], mean_part), l1_part);
+          ssim_factor, Math::fma(shifted_d, blurred[2], mean_part), l1_part);
       if constexpr (kBoth) {
         const T other_part = Math::fma(s, blurred[1], blurred[3]);
         grad_y[i] = Math::fma(
-            dssim_scale,
-            Math::fnma(d - offset, blurred[2], other_part),
+            ssim_factor,
+            Math::fnma(shifted_d, blurred[2], other_part),
             -l1_part);
       }
     }

@@ -5,6 +5,7 @@
 #include "device.cuh"
 
 #include "backend.h"
+#include "passes.h"
 
 #include <cstdint>
 
@@ -41,37 +42,23 @@ struct MutableImage {
   }
 };
 
-/// Taps at distance 0 .. radius.
+/// A Window in the compute type.
 template <typename T>
-struct Taps {
+struct DeviceWindow {
   int radius;
   T taps[kMaxRadius + 1];
 };
 
-/// Rows y0 .. y1 - 1 and columns x0 .. x1 - 1 of each image.
-struct Region {
-  int y0, y1, x0, x1;
+/// Regions of images whose sides fit 32 bits.
+using DeviceRegion = RegionOf<int>;
 
-  __device__ __forceinline__ bool has_row(int y) const {
-    return y >= y0 && y < y1;
-  }
-  __device__ __forceinline__ bool has_column(int x) const {
-    return x >= x0 && x < x1;
-  }
-};
-
-/// A block's share of the sums of backend.h, or of the weights of both regions.
-struct Sums {
-  double dssim; // 1 - SSIM, or the weights of the map's region
-  double l1; // |x - y|, or the weights of L1's region
-};
-
-/// The sum of weights that a mean divides by. Without weights the host knows it.
+/// The weight sums that a mean divides by, from one of three places.
 struct Normaliser {
-  const Sums* partials; // [blocks], or null: no weights
+  const WeightSums* given; // or null
+  const WeightSums* partials; // [blocks], or null: no weights
   int blocks;
   double repeat; // each weight counts so many times (it was expanded)
-  Sums counts; // pixels in the map's and in L1's region, of all images
+  WeightSums counts; // of pixels, where there are no weights
 };
 
 template <typename T>
@@ -81,24 +68,21 @@ struct SSIMParams {
   MutableImage grad_input, grad_target; // [N, C, H, W]
   std::int64_t batch;
   int channels, height, width;
-  Region map_region, l1_region;
-  Taps<T> window;
-  T two_c1, two_c2;
-  float data_range;
+  DeviceRegion map_region, own_region, l1_region;
+  DeviceWindow<T> window;
+  T inverse_unit, two_c1, two_c2;
+  float range; // Constants::range
 
-  /// map = w (l1 |x - y| + dssim (1 - ssim) + offset).
-  T l1, dssim, offset;
-  /// Factors of the gradients of both terms; a mean's are yet to be divided by the
-  /// sum of the weights where there are any.
-  double l1_scale, dssim_scale;
-  bool divide;
+  Terms terms;
+  double unit;
+  bool mean;
   Normaliser normaliser;
 
   /// How the blocks divide the work: strip.cuh.
   int strips; // of an image
-  int strip_length; // its height, and in rows what it costs to begin one
+  int strip_length; // the rows of own_region, and in rows what it costs to begin one
 
-  Sums* partials; // [blocks], or null: no sums wanted
+  TermSums* partials; // [blocks], or null: no sums wanted
 };
 
 struct WeightSumParams {
@@ -106,21 +90,22 @@ struct WeightSumParams {
   Image weight; // [batch, channels, H, W]
   std::int64_t batch;
   int channels, height, width;
-  Region map_region, l1_region;
-  Sums* partials; // [blocks]
+  DeviceRegion ssim_region, l1_region;
+  WeightSums* partials; // [blocks]
 };
 
 struct FinishParams {
-  const Sums* dssim_partials; // [dssim_blocks]; their `dssim` counts
-  const Sums* l1_partials; // [l1_blocks]; their `l1` counts
-  int dssim_blocks, l1_blocks;
+  const TermSums* ssim_partials; // [ssim_blocks]; their `dssim` counts
+  const TermSums* l1_partials; // [l1_blocks]; their `l1` counts
+  int ssim_blocks, l1_blocks;
   Normaliser normaliser;
-  double l1, dssim, offset;
+  Terms terms;
+  double unit;
   bool mean;
   bool wide; // results are float64, else float32
   void* value; // [], or null
-  void* mean_l1; // [], or null
-  void* mean_ssim; // [], or null
+  void* l1; // [], or null
+  void* ssim; // [], or null
 };
 
 struct ScaleParams {

@@ -30,81 +30,94 @@ class CompensatedSum {
   T sum_ = T(0), lost_ = T(0);
 };
 
+/// Calls f(value) for each number of the sums.
+template <typename F>
+__device__ __forceinline__ void for_each_sum(TermSums& sums, const F& f) {
+  f(sums.dssim);
+  f(sums.l1);
+}
+
+template <typename F>
+__device__ __forceinline__ void for_each_sum(WeightSums& sums, const F& f) {
+  f(sums.ssim);
+  f(sums.l1);
+}
+
+__device__ __forceinline__ void add(TermSums& sums, const TermSums& more) {
+  sums.dssim += more.dssim;
+  sums.l1 += more.l1;
+}
+
+__device__ __forceinline__ void add(WeightSums& sums, const WeightSums& more) {
+  sums.ssim += more.ssim;
+  sums.l1 += more.l1;
+}
+
 /// Sum over all threads of the block, for all of them. `scratch` is not used for
 /// anything else before the next block barrier; kBarrier and the number after it are
 /// the barriers' numbers.
-template <int kBarrier>
+template <int kBarrier, typename Sums>
 __device__ __forceinline__ Sums block_sum(Sums sums, Sums* scratch) {
   for (int step = kWarpSize / 2; step > 0; step /= 2) {
-    sums.dssim += __shfl_xor_sync(kFullWarp, sums.dssim, step);
-    sums.l1 += __shfl_xor_sync(kFullWarp, sums.l1, step);
+    for_each_sum(sums, [step](double& sum) {
+      sum += __shfl_xor_sync(kFullWarp, sum, step);
+    });
   }
   block_barrier<kBarrier>();
   if (threadIdx.x % kWarpSize == 0) {
     scratch[threadIdx.x / kWarpSize] = sums;
   }
   block_barrier<kBarrier + 1>();
-  Sums total = {0, 0};
+  Sums total{};
   for (unsigned warp = 0; warp < blockDim.x / kWarpSize; ++warp) {
-    total.dssim += scratch[warp].dssim;
-    total.l1 += scratch[warp].l1;
+    add(total, scratch[warp]);
   }
   return total;
 }
 
-/// Between which values s and d lie; none yet where low > high.
-struct Ranges {
-  float low_s, high_s, low_d, high_d;
-
-  __device__ __forceinline__ void include(const Ranges& other) {
-    low_s = fminf(low_s, other.low_s);
-    high_s = fmaxf(high_s, other.high_s);
-    low_d = fminf(low_d, other.low_d);
-    high_d = fmaxf(high_d, other.high_d);
-  }
-};
-
 /// As block_sum.
 template <int kBarrier>
-__device__ __forceinline__ Ranges block_ranges(Ranges ranges, Ranges* scratch) {
+__device__ __forceinline__ PivotSample
+block_sample(PivotSample sample, PivotSample* scratch) {
+  const auto from = [](float value, int step) {
+    return __shfl_xor_sync(kFullWarp, value, step);
+  };
   for (int step = kWarpSize / 2; step > 0; step /= 2) {
-    ranges.include(
-        {__shfl_xor_sync(kFullWarp, ranges.low_s, step),
-         __shfl_xor_sync(kFullWarp, ranges.high_s, step),
-         __shfl_xor_sync(kFullWarp, ranges.low_d, step),
-         __shfl_xor_sync(kFullWarp, ranges.high_d, step)});
+    sample.include(
+        {from(sample.low_sum, step),
+         from(sample.high_sum, step),
+         from(sample.nearest_sum, step),
+         from(sample.low_difference, step),
+         from(sample.high_difference, step)});
   }
   block_barrier<kBarrier>();
   if (threadIdx.x % kWarpSize == 0) {
-    scratch[threadIdx.x / kWarpSize] = ranges;
+    scratch[threadIdx.x / kWarpSize] = sample;
   }
   block_barrier<kBarrier + 1>();
-  Ranges total = scratch[0];
+  PivotSample total = scratch[0];
   for (unsigned warp = 1; warp < blockDim.x / kWarpSize; ++warp) {
     total.include(scratch[warp]);
   }
   return total;
 }
 
-/// The sums of the weights of both regions.
+/// The weight sums of both regions, for all threads.
 template <int kBarrier>
-__device__ __forceinline__ Sums
-weight_sums(const Normaliser& normaliser, Sums* scratch) {
+__device__ __forceinline__ WeightSums
+weight_sums(const Normaliser& normaliser, WeightSums* scratch) {
+  if (normaliser.given != nullptr) {
+    return *normaliser.given;
+  }
   if (normaliser.partials == nullptr) {
     return normaliser.counts;
   }
-  Sums sums = {0, 0};
+  WeightSums sums;
   for (int i = threadIdx.x; i < normaliser.blocks; i += blockDim.x) {
-    sums.dssim += normaliser.partials[i].dssim;
-    sums.l1 += normaliser.partials[i].l1;
+    add(sums, normaliser.partials[i]);
   }
   sums = block_sum<kBarrier>(sums, scratch);
-  return {sums.dssim * normaliser.repeat, sums.l1 * normaliser.repeat};
-}
-
-/// sum / weights, and 0 where nothing weighs.
-__device__ __forceinline__ double mean_of(double sum, double weights) {
-  return weights != 0 ? sum / weights : 0;
+  return {sums.ssim * normaliser.repeat, sums.l1 * normaliser.repeat};
 }
 
 } // namespace fused_ssim::detail::cuda

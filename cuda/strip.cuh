@@ -19,8 +19,6 @@
 
 #include "ssim_math.h"
 
-#include <cfloat>
-
 namespace fused_ssim::detail::cuda {
 
 template <typename T, int kRadius, Mode kMode, typename Images>
@@ -31,22 +29,25 @@ class Strip {
 
  protected:
   static constexpr int kRows = P::kRows;
-  static constexpr int kScratchBytes = kRows * sizeof(Sums);
+  /// Of block-wide sums, or of PivotSample, which is larger.
+  static constexpr int kScratchBytes = kRows * 2 * sizeof(TermSums);
+  static_assert(sizeof(PivotSample) <= 2 * sizeof(TermSums), "");
 
   const SSIMParams<T>& p;
   const int radius;
   const int strip_width; // columns
   const int thread, warp, lane;
-  Sums* const scratch; // [warps]
+  TermSums* const scratch; // [warps]
   T* const maps; // [4, kRows, the kernel's pitch]
 
   CompensatedSum<T> dssim_sum, l1_sum;
-  T pivot, offset; // p and q
+  T sum_pivot, difference_pivot;
 
   // The segment.
   std::int64_t image;
   int channel;
   int x0, y0, y1; // first column, first row, row behind the last
+  int own_columns; // of the strip's, those in own_region
 
   __device__ __forceinline__ Strip(const SSIMParams<T>& params)
       : p(params),
@@ -55,7 +56,7 @@ class Strip {
         thread(threadIdx.x),
         warp(threadIdx.x / kWarpSize),
         lane(threadIdx.x % kWarpSize),
-        scratch(reinterpret_cast<Sums*>(shared_memory())),
+        scratch(reinterpret_cast<TermSums*>(shared_memory())),
         maps(reinterpret_cast<T*>(shared_memory() + kScratchBytes)) {}
 
   /// Calls `run` for each of this block's segments.
@@ -74,12 +75,15 @@ class Strip {
 
       channel = static_cast<int>(strip % p.channels);
       strip /= p.channels;
-      x0 = static_cast<int>(strip % p.strips) * strip_width;
+      x0 = p.own_region.column_begin +
+          static_cast<int>(strip % p.strips) * strip_width;
       image = strip / p.strips;
+      own_columns = min(strip_width, p.own_region.column_end - x0);
       // A strip is longer than its rows by what it costs to begin one.
-      const int lead = p.strip_length - p.height;
-      y0 = max(from - lead, 0);
-      y1 = to - lead;
+      const int begin = p.own_region.row_begin;
+      const int lead = p.strip_length - p.own_region.rows();
+      y0 = begin + max(from - lead, 0);
+      y1 = begin + to - lead;
       if (y0 < y1) {
         run();
       }
@@ -88,8 +92,8 @@ class Strip {
 
   __device__ __forceinline__ void store_sums() {
     if (p.partials != nullptr) {
-      const Sums sums = {dssim_sum.value() * kValueScale, l1_sum.value()};
-      const Sums total = block_sum<0>(sums, scratch);
+      const TermSums sums = {dssim_sum.value() * kValueScale, l1_sum.value()};
+      const TermSums total = block_sum<0>(sums, scratch);
       if (thread == 0) {
         p.partials[blockIdx.x] = total;
       }
@@ -132,21 +136,19 @@ class Strip {
         };
     sample(p.input, input_type(), x);
     sample(p.target, target_type(), y);
-    Ranges ranges = {FLT_MAX, -FLT_MAX, FLT_MAX, -FLT_MAX};
+    PivotSample seen;
 #pragma unroll
     for (int i = 0; i < kSamples; ++i) {
-      const float s = static_cast<float>(x[i] + y[i]);
-      const float d = static_cast<float>(x[i] - y[i]);
+      const T a = x[i] * p.inverse_unit, b = y[i] * p.inverse_unit;
+      const float s = static_cast<float>(a + b);
+      const float d = static_cast<float>(a - b);
       if (inside.has(i) && isfinite(s) && isfinite(d)) {
-        const float clamped = pivot_sample(s, p.data_range);
-        ranges.include({clamped, clamped, d, d});
+        seen.include(s, d, p.range);
       }
     }
-    ranges = block_ranges<6>(ranges, reinterpret_cast<Ranges*>(scratch));
-    const bool any = ranges.low_s <= ranges.high_s;
-    const float two_c2 = static_cast<float>(p.two_c2);
-    pivot = any ? detail::pivot(ranges.low_s, ranges.high_s) : 0.0f;
-    offset = any ? detail::offset(ranges.low_d, ranges.high_d, two_c2) : 0.0f;
+    seen = block_sample<6>(seen, reinterpret_cast<PivotSample*>(scratch));
+    sum_pivot = seen.sum_pivot();
+    difference_pivot = seen.difference_pivot(static_cast<float>(p.two_c2));
   }
 
   /// Weights from (row, column) on, 0 outside of the span.

@@ -23,15 +23,15 @@ template <typename T, int kRadius, Mode kMode, typename Images>
 class ValueKernel : Strip<T, kRadius, kMode, Images> {
   using Base = Strip<T, kRadius, kMode, Images>;
   using Base::channel;
+  using Base::difference_pivot;
   using Base::image;
   using Base::kRows;
   using Base::lane;
   using Base::maps;
-  using Base::offset;
+  using Base::own_columns;
   using Base::p;
-  using Base::pivot;
   using Base::radius;
-  using Base::strip_width;
+  using Base::sum_pivot;
   using Base::thread;
   using Base::warp;
   using Base::x0;
@@ -106,13 +106,18 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
     T x[kRows], y[kRows];
     convert_all(this->input_type(), input_rows, x);
     convert_all(this->target_type(), target_rows, y);
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      x[i] *= p.inverse_unit;
+      y[i] *= p.inverse_unit;
+    }
     if (p.partials != nullptr) {
       sum_l1(base, x, y);
     }
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      const T s = (x[i] - pivot) + y[i];
-      const T d = (x[i] - y[i]) - offset;
+      const T s = (x[i] - sum_pivot) + y[i];
+      const T d = (x[i] - y[i]) - difference_pivot;
       map_row(0, i)[place(thread)] = blurs[0].push(s, p.window);
       map_row(1, i)[place(thread)] = blurs[1].push(d, p.window);
       map_row(2, i)[place(thread)] = blurs[2].push(s * s, p.window);
@@ -126,10 +131,10 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
       const T (&y)[kRows]) {
     const int own = column - x0;
     const bool counts =
-        own >= 0 && own < strip_width && p.l1_region.has_column(column);
+        own >= 0 && own < own_columns && p.l1_region.has_column(column);
     const Span inside = span_of<kRows>(
-        max(y0, p.l1_region.y0) - base,
-        counts ? min(y1, p.l1_region.y1) - base : 0);
+        max(y0, p.l1_region.row_begin) - base,
+        counts ? min(y1, p.l1_region.row_end) - base : 0);
     Raw<T> raw[kRows];
     T w[kRows];
     this->load_weights(base, column, p.weight.stride[2], inside, raw);
@@ -137,7 +142,7 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
     T sum = T(0);
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      sum += inside.has(i) ? w[i] * fabs(x[i] - y[i]) : T(0);
+      sum += inside.has(i) && w[i] != T(0) ? w[i] * fabs(x[i] - y[i]) : T(0);
     }
     this->l1_sum.add(sum);
   }
@@ -146,13 +151,13 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
   /// kValueScale, or writes the map.
   __device__ __forceinline__ void blur_row(int row) {
     const int first = x0 + kLaneColumns * lane;
-    if (row < y0 || row >= y1 || first >= x0 + strip_width) {
+    if (row < y0 || row >= y1 || first >= x0 + own_columns) {
       return;
     }
     const Span own = span_of<kLaneColumns>(
-        max(x0, p.map_region.x0) - first,
+        max(x0, p.map_region.column_begin) - first,
         p.map_region.has_row(row)
-            ? min(x0 + strip_width, p.map_region.x1) - first
+            ? min(x0 + own_columns, p.map_region.column_end) - first
             : 0);
     Raw<T> raw[kLaneColumns];
     T w[kLaneColumns];
@@ -169,9 +174,9 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
     for (int j = 0; j < kLaneColumns; ++j) {
       const SSIMPixel<T, Math> pixel(
           {blurred[0][j], blurred[1][j], blurred[2][j], blurred[3][j]},
-          {pivot, p.two_c1, p.two_c2, offset});
+          {sum_pivot, difference_pivot, p.two_c1, p.two_c2});
       dssim[j] = pixel.dssim_half();
-      sum += own.has(j) ? w[j] * dssim[j] : T(0);
+      sum += own.has(j) && w[j] != T(0) ? w[j] * dssim[j] : T(0);
     }
     this->dssim_sum.add(sum);
     if constexpr (kMode == Mode::kMap) {
@@ -179,7 +184,7 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
     }
   }
 
-  /// w (l1 |x - y| + dssim (1 - ssim) + offset) at this lane's columns.
+  /// w (l1_weight |d| + dssim_weight (1 - ssim) + constant) at this lane's columns.
   __device__ __forceinline__ void store_map(
       int row,
       int first,
@@ -189,9 +194,12 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
     T values[kLaneColumns];
 #pragma unroll
     for (int j = 0; j < kLaneColumns; ++j) {
-      values[j] = Math::fma(p.dssim * kValueScale, dssim[j], p.offset);
+      values[j] = Math::fma(
+          static_cast<T>(p.terms.dssim_weight * kValueScale),
+          dssim[j],
+          static_cast<T>(p.terms.constant));
     }
-    if (p.l1 != T(0)) {
+    if (p.terms.l1_weight != 0) {
       T x[kLaneColumns], y[kLaneColumns];
       const auto fetch = [&](const Image& of, T(&pixels)[kLaneColumns]) {
         load_values(
@@ -205,16 +213,20 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
       fetch(p.target, y);
 #pragma unroll
       for (int j = 0; j < kLaneColumns; ++j) {
-        values[j] = Math::fma(p.l1, fabs(x[j] - y[j]), values[j]);
+        values[j] = Math::fma(
+            static_cast<T>(p.terms.l1_weight), fabs(x[j] - y[j]), values[j]);
       }
     }
 #pragma unroll
     for (int j = 0; j < kLaneColumns; ++j) {
-      values[j] *= w[j];
+      values[j] = w[j] != T(0) ? values[j] * w[j] : T(0);
     }
     store_values(
         p.map.at(
-            image, channel, row - p.map_region.y0, first - p.map_region.x0),
+            image,
+            channel,
+            row - p.map_region.row_begin,
+            first - p.map_region.column_begin),
         p.map.stride[3],
         p.map.element,
         own,

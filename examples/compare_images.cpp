@@ -30,10 +30,10 @@ struct CompareConfig {
 
 struct Comparison {
   double ssim, l1, psnr;
-  torch::Tensor map; // [C, H, W], less the border with padding valid
+  torch::Tensor map; // [C, H, W]; without the border for padding valid
 };
 
-/// What is wrong with the word of --window-size; empty if nothing is.
+/// Returns the error message for the value of --window-size, empty if it is good.
 std::string odd_window_size(const std::string& text) {
   const bool good =
       integer_error(text, 3, 31).empty() && std::stoi(text) % 2 == 1;
@@ -83,7 +83,7 @@ Comparison compare(
           a, b, fused_ssim::SSIMOptions(options).reduction(torch::kNone))};
 }
 
-/// With 9 significant digits.
+/// Rounded to 9 significant digits.
 double rounded(double value) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.9g", value);
@@ -131,7 +131,7 @@ int compare_images(CLI::App& app, int argc, char** argv) {
                            .window_size(config.window_size)
                            .sigma(config.sigma);
   const auto device = choose_device(config.device);
-  // In float64, so that the 9 digits printed are those of the files.
+  // float64, so that the 9 printed digits are right.
   const auto a = load_image(config.a, torch::kFloat64);
   const auto b = load_image(config.b, torch::kFloat64);
   check_same_size(b, a);

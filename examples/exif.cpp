@@ -11,7 +11,7 @@ int exif_orientation(const unsigned char* block, std::size_t size) {
     return upright;
   }
   const bool little_endian = block[0] == 'I';
-  // `count` bytes at `at`, which the caller has checked to lie in the block.
+  // The number in `count` bytes at `at`. The caller checks that they exist.
   const auto number = [&](std::size_t at, std::size_t count) {
     std::uint32_t value = 0;
     for (std::size_t i = 0; i < count; ++i) {

@@ -20,7 +20,7 @@ std::string describe_size(const Image& image) {
       std::to_string(pixels.size(1)) + (pixels.size(0) == 1 ? " grey" : " RGB");
 }
 
-/// The image as it is meant to be seen.
+/// Rotates and mirrors the image to upright.
 torch::Tensor upright(
     torch::Tensor image, // [C, H, W]
     int orientation) { // of Exif, 1 .. 8

@@ -1,18 +1,18 @@
-// libjpeg reports an error through a callback that must not return. Ours leaves
-// it by longjmp, which skips destructors: what can fail runs inside `guarded`, as
-// with libpng.
+// libjpeg reports an error through a callback that must not return. Our
+// callback leaves it by longjmp, which skips destructors. So every call that
+// can fail runs inside `guarded`, as with libpng.
 
 #include "exif.h"
 #include "image_codec.h"
 #include "program.h"
 
-// jpeglib.h uses FILE and size_t without including what declares them.
+// jpeglib.h uses FILE and size_t without including their headers.
 #include <cstddef>
 #include <cstdio>
 
 #include <jpeglib.h>
 
-// After jpeglib.h, whose configuration numbers the messages.
+// After jpeglib.h, whose configuration determines the numbers of the messages.
 #include <jerror.h>
 
 #include <algorithm>
@@ -35,8 +35,9 @@ struct Errors {
   std::longjmp(errors->jump, 1);
 }
 
-/// libjpeg only warns of missing or broken data, and makes up the rest of the
-/// picture. Other warnings, such as bytes between two markers, are harmless.
+/// libjpeg only warns of missing or damaged data, and invents the rest of the
+/// picture. Here such a warning is an error. Other warnings, such as bytes
+/// between two markers, are harmless.
 void on_message(j_common_ptr jpeg, int level) {
   if (level >= 0) {
     return;
@@ -94,7 +95,7 @@ class Reader {
 
 constexpr int kExifMarker = JPEG_APP0 + 1, kIccMarker = JPEG_APP0 + 2;
 
-/// What the markers before the image say of its orientation and colours.
+/// Reads the orientation and the colour profile from the saved markers.
 void read_markers(const jpeg_decompress_struct& jpeg, Pixels& pixels) {
   const std::string exif("Exif\0\0", 6), icc("ICC_PROFILE\0", 12);
   std::vector<unsigned char> profile;

@@ -15,8 +15,8 @@ namespace {
 
 using nlohmann::json;
 
-/// Every option once, for the command line, the JSON file and metrics.json; of an
-/// integer also the least that it can be.
+/// Visits each option once, for the command line, the JSON file and
+/// metrics.json. An integer comes with its smallest valid value.
 template <typename Config, typename Visitor>
 void for_each_option(Config& config, const Visitor& visit) {
   visit("target", config.target, "Photograph to reach: PNG or JPEG");
@@ -99,7 +99,7 @@ void apply_file(
     if (found == file.end()) {
       return;
     }
-    // A wrong type is an error even where the command line overrules it.
+    // A wrong type is an error even if the command line overrides the value.
     auto value = field;
     assign(path + ": " + name, *found, value, minimum...);
     if (app.count(std::string("--") + name) == 0) {

@@ -1,6 +1,6 @@
-// libpng reports an error by longjmp, which skips destructors. So every call that
-// can fail runs inside `guarded`, whose callable owns nothing, and whatever owns
-// memory lives outside of it.
+// libpng reports an error by longjmp, which skips destructors. So every call
+// that can fail runs inside `guarded`. Its callable owns no memory; the owners
+// of memory are outside of it.
 
 #include "exif.h"
 #include "image_codec.h"
@@ -17,7 +17,7 @@ namespace programs {
 
 namespace {
 
-/// What is left of the file.
+/// The rest of the file.
 struct Source {
   const unsigned char* data;
   std::size_t size;
@@ -87,7 +87,7 @@ class Reader {
   png_infop info_ = nullptr;
 };
 
-/// The chunk that makes the colours others than sRGB's; null if none does.
+/// The chunk that says that the colours are not sRGB; null if none does.
 const char* foreign_colour_chunk(png_structp png, png_infop info) {
   if (png_get_valid(png, info, PNG_INFO_sRGB)) {
     return nullptr;

@@ -8,20 +8,21 @@
 
 // NOTE [ Gradient in the forward pass ]
 //
-// The gradient of a mean or a sum costs little more than its value while the
-// kernels have the images at hand, so the forward call works it out for an upstream
-// gradient of 1 and saves it, and nothing else. The backward call multiplies it by
-// the upstream scalar on the device. It does so in place, without a copy, unless
-// the graph is retained: then another backward call will need it again.
+// The gradient of a mean or a sum costs little more than its value while the kernels
+// have the images at hand. So the forward call computes it, for an upstream gradient
+// of 1, and saves it. The backward call multiplies it by the upstream scalar on the
+// device. It does so in place, without a copy, unless the graph is retained: then
+// another backward call will need it again.
 //
-// The gradient of a map needs the upstream map, so there the backward call runs the
+// The gradient of a map needs the upstream map. So there the backward call runs the
 // kernels, with that map as weights.
 //
-// With create_graph the gradient has to be differentiable: it is computed again,
-// by a composition of tensor operations on the images. For that a node keeps
-// handles of the images (no copy; the caller's graph holds them anyway) and notes
-// their versions. A change in place between forward and backward thus is harmless
-// where the images are not read again and an error where they are.
+// With create_graph the gradient has to be differentiable: it is computed again, by a
+// composition of tensor operations on the images. For that a node keeps handles of the
+// images. A handle is no copy, but it keeps a temporary image alive until the backward
+// call, as torch's own losses do. The node notes the images' versions: a change in
+// place between forward and backward is harmless where the images are not read again,
+// and an error where they are.
 
 namespace fused_ssim {
 namespace {
@@ -48,6 +49,8 @@ struct Image {
 struct Saved : torch::CustomClassHolder {
   Objective objective;
   Image input, target, mask;
+  /// At forward time; a detach_() since then changes nothing.
+  bool input_requires_grad, target_requires_grad;
   bool released = false;
 
   Saved(
@@ -58,7 +61,9 @@ struct Saved : torch::CustomClassHolder {
       : objective(objective),
         input(input),
         target(target),
-        mask(mask) {}
+        mask(mask),
+        input_requires_grad(input.requires_grad()),
+        target_requires_grad(target.requires_grad()) {}
 
   /// Before the images are read again.
   void check() const {
@@ -109,12 +114,17 @@ struct Needed {
   bool input, target;
 
   Needed(AutogradContext* context, const Saved& saved)
-      : input(
-            saved.input.tensor.requires_grad() && context->needs_input_grad(0)),
-        target(
-            saved.target.tensor.requires_grad() &&
-            context->needs_input_grad(1)) {}
+      : input(saved.input_requires_grad && context->needs_input_grad(0)),
+        target(saved.target_requires_grad && context->needs_input_grad(1)) {}
 };
+
+/// An alias of an image that requires grad: an image used as both input and target
+/// gets one gradient for each use. Where the image was detached since the forward
+/// call, the alias begins a graph of its own.
+torch::Tensor differentiable_alias(const torch::Tensor& image, bool needed) {
+  return needed && !image.requires_grad() ? image.detach().requires_grad_()
+                                          : image.view_as(image);
+}
 
 /// The derivatives in input and target as parts of a graph of their own.
 variable_list differentiable_backward(
@@ -123,9 +133,8 @@ variable_list differentiable_backward(
     const torch::Tensor& upstream) { // as the forward call's result
   saved.check();
   const Needed needed(context, saved);
-  // Aliases, so that an image used as both gets one gradient for each use.
-  const auto x = saved.input.tensor.view_as(saved.input.tensor);
-  const auto y = saved.target.tensor.view_as(saved.target.tensor);
+  const auto x = differentiable_alias(saved.input.tensor, needed.input);
+  const auto y = differentiable_alias(saved.target.tensor, needed.target);
   variable_list images;
   if (needed.input) {
     images.push_back(x);
@@ -167,7 +176,9 @@ variable_list map_backward(
     // The product of two half types would be rounded once more.
     const auto type =
         torch::promote_types(weight.scalar_type(), torch::kFloat32);
-    weight = weight.to(type) * mask.expand_as(input);
+    // A weight of 0 counts nothing, not even where the upstream map holds a NaN.
+    const auto weights = detail::expanded_mask(mask, input);
+    weight = (weight.to(type) * weights).masked_fill(weights == 0, 0);
   }
   const Needed needed(context, saved);
   const auto result = detail::evaluate(

@@ -1,25 +1,29 @@
 #pragma once
 
 // The bridge between the device-independent operators (evaluate.cpp) and the
-// kernels of one device: plain structs, one signature an operation, and no heavy
-// include, so that kernels compile fast and once per instruction set.
+// kernels of one device. It holds plain structs and one signature an operation. It
+// includes nothing heavy, so that kernels compile fast, once per instruction set.
 //
-// Both devices compute, from two batches of images alone and in one pass,
+// Both devices compute the following from two batches of images, in one pass:
 //
-//   value = l1 * L1 + dssim * D + offset * W          (a scalar), or
-//   map   = w (l1 |x - y| + dssim (1 - ssim) + offset)    (an image), and
-//   the gradient of the value in the input, or in the input and the target,
+//   value = l1_weight * L1 + dssim_weight * D + constant      (a scalar), or
+//   map   = w (l1_weight |d| + dssim_weight (1 - ssim) + constant)    (an image), and
+//   the gradient of the value in the input, or in the input and the target.
 //
-// where, with weights w (1 if there are none),
-//   L1 = sum of w |x - y| over the image, or over the map's region (crop_l1),
-//   D  = sum of w (1 - ssim) over the map's region, W = sum of w over it,
-// each divided, if `mean`, by the sum of w over the same region of all images and
-// channels; where that sum is zero, L1 = D = 0 and W = 1. A kernel works out these
-// sums itself (a pass over `weight`, as small as it is before expansion), so that
-// nothing waits for the device.
+// d is x - y, and w is the weight of a pixel (1 if there are no weights). L1 is the
+// sum of w |d| over `l1_region`, D is the sum of w (1 - ssim) over `ssim_region`.
+// For a mean each is divided by the sum of w over its region (`WeightSums`). For a
+// sum nothing is divided, and the constant counts once for each w.
 //
-// SSIM is {0, -1, 1}, the loss {l1_weight, dssim_weight, 0}. That the kernels
-// sum 1 - ssim, not ssim, makes the loss of nearly equal images exact.
+// SSIM has the weights {0, -1} and the constant 1. The loss has {l1_weight,
+// dssim_weight} and the constant 0. The kernels sum 1 - ssim, not ssim: so the loss
+// of nearly equal images keeps its digits.
+//
+// A pixel of weight 0 adds nothing, whatever the images hold there. So a NaN under a
+// weight of 0 reaches a result only through a window of positive weight that
+// contains it.
+
+#include "host_device.h"
 
 #include <cstdint>
 
@@ -66,10 +70,73 @@ struct MutableView {
 constexpr int kMaxRadius = 15;
 
 /// The normalised Gaussian window of 2 radius + 1 taps: taps[k] is the weight at
-/// distance k. Symmetric, hence centred; normalised in double.
+/// distance k. It is symmetric, hence centred, and normalised in double.
 struct Window {
   int radius = 5;
   double taps[kMaxRadius + 1] = {};
+};
+
+/// A rectangle of each image, in image coordinates; CUDA counts in 32 bits.
+template <typename Index>
+struct RegionOf {
+  Index row_begin = 0, row_end = 0, column_begin = 0, column_end = 0;
+
+  FUSED_SSIM_HOST_DEVICE bool has_row(Index row) const {
+    return row >= row_begin && row < row_end;
+  }
+  FUSED_SSIM_HOST_DEVICE bool has_column(Index column) const {
+    return column >= column_begin && column < column_end;
+  }
+  FUSED_SSIM_HOST_DEVICE Index rows() const {
+    return row_end > row_begin ? row_end - row_begin : 0;
+  }
+  FUSED_SSIM_HOST_DEVICE Index columns() const {
+    return column_end > column_begin ? column_end - column_begin : 0;
+  }
+};
+
+using Region = RegionOf<std::int64_t>;
+
+inline bool operator==(const Region& a, const Region& b) {
+  return a.row_begin == b.row_begin && a.row_end == b.row_end &&
+      a.column_begin == b.column_begin && a.column_end == b.column_end;
+}
+
+/// The pixels that two regions share.
+inline Region intersection(const Region& a, const Region& b) {
+  const auto larger = [](std::int64_t i, std::int64_t k) {
+    return i > k ? i : k;
+  };
+  const auto smaller = [](std::int64_t i, std::int64_t k) {
+    return i < k ? i : k;
+  };
+  return {
+      larger(a.row_begin, b.row_begin),
+      smaller(a.row_end, b.row_end),
+      larger(a.column_begin, b.column_begin),
+      smaller(a.column_end, b.column_end)};
+}
+
+/// How the terms add up to an objective.
+struct Terms {
+  double l1_weight = 0; // of |x - y|
+  double dssim_weight = 0; // of 1 - SSIM
+  double constant = 0;
+};
+
+/// The constants of SSIM. The kernels work in units of `unit`: they multiply each
+/// pixel by 1 / unit as they read it. That makes every data range as accurate as
+/// the range 1, since the formula does not depend on the scale.
+struct Constants {
+  double unit = 1; // the power of two with unit <= L < 2 unit
+  double c1 = 0, c2 = 0; // (k1 L / unit)^2, (k2 L / unit)^2
+  double range = 1; // L / unit, for the pivots alone
+};
+
+/// Sums of weights that means divide by. Without weights: numbers of pixels.
+struct WeightSums {
+  double ssim = 0; // over `ssim_region` of all images and channels
+  double l1 = 0; // over `l1_region`
 };
 
 /// What to compute, from which images.
@@ -78,20 +145,36 @@ struct Problem {
 
   View input; // [N, C, H, W] float type
   View target; // [N, C, H, W] the same type, or kUInt8
-  View weight; // [N, C, H, W] any type, or absent; in image coordinates
+  View weight; // [N, C, H, W] any type, or absent
 
   Window window;
-  double c1 = 0, c2 = 0; // (k1 L)^2, (k2 L)^2
-  double data_range = 1; // L, for the pivot alone
+  Constants constants;
+  Terms terms;
+  bool mean = true; // divide by the weight sums
 
-  /// The map's region: the image, or, if `valid`, the image less
-  /// `window.radius` pixels on each side (at least one pixel is left).
-  bool valid = false;
-  bool crop_l1 = false;
+  /// The centres of all windows there are: the image for zero padding, else the
+  /// image less `window.radius` pixels on each side.
+  Region map_region;
+  /// The pixels that this call answers for: only they enter the sums, and only
+  /// their gradient is written. It is the image, unless the image is a piece of a
+  /// larger one with rows of its neighbours.
+  Region own_region;
+  bool crop_l1 = false; // take L1 over the map's region
 
-  double l1 = 0, dssim = 0, offset = 0;
-  bool mean = true;
+  /// The weight sums to divide by, on the images' device, or null: then the kernels
+  /// work them out from `weight`, so that nothing waits for the device.
+  const WeightSums* weight_sums = nullptr;
 };
+
+/// The windows that D sums.
+inline Region ssim_region(const Problem& problem) {
+  return intersection(problem.map_region, problem.own_region);
+}
+
+/// The pixels that L1 sums.
+inline Region l1_region(const Problem& problem) {
+  return problem.crop_l1 ? ssim_region(problem) : problem.own_region;
+}
 
 /// Where to put it. What is null is not wanted, and no work is done for it.
 struct Outputs {
@@ -101,24 +184,25 @@ struct Outputs {
   void* l1 = nullptr; // [] L1 divided by its weight sum, whatever `mean`
   void* ssim = nullptr; // [] 1 - D divided by its weight sum, whatever `mean`
 
-  MutableView map; // [N, C, map height, map width]; excludes all others
+  /// [N, C, rows and columns of map_region]; excludes all others.
+  MutableView map;
 
   /// grad_target only together with grad_input: SSIM and L1 are symmetric, so
   /// the caller swaps the images for a gradient in the target alone.
-  MutableView grad_input; // [N, C, H, W]
-  MutableView grad_target; // [N, C, H, W]
+  MutableView grad_input; // [N, C, H, W], written in own_region
+  MutableView grad_target; // [N, C, H, W], written in own_region
 };
 
 namespace cpu {
 
-void evaluate(const Problem& problem, const Outputs& outputs);
+void run(const Problem& problem, const Outputs& outputs);
 
 } // namespace cpu
 
 namespace cuda {
 
 /// `device` is the index of the images' CUDA device; works on its current stream.
-void evaluate(const Problem& problem, const Outputs& outputs, int device);
+void run(const Problem& problem, const Outputs& outputs, int device);
 
 /// data[i] *= factor, for `count` adjacent elements; `factor` is a scalar on the
 /// same device. Where it is 1, data is not touched, which costs no memory traffic.

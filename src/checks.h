@@ -11,6 +11,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <limits>
 
 namespace fused_ssim::detail {
 
@@ -36,7 +37,7 @@ inline void check_options(const Objective& o) {
         o.name,
         ": expected ",
         option,
-        " > 0, but got ",
+        " to be finite and > 0, but got ",
         value);
   };
   check_positive("sigma", o.sigma);
@@ -52,11 +53,11 @@ inline void check_weights(const Objective& o) {
         o.name,
         ": expected ",
         option,
-        " >= 0, but got ",
+        " to be finite and >= 0, but got ",
         value);
   };
-  check_weight("l1_weight", o.l1);
-  check_weight("dssim_weight", o.dssim);
+  check_weight("l1_weight", o.terms.l1_weight);
+  check_weight("dssim_weight", o.terms.dssim_weight);
   TORCH_CHECK(
       o.reduction != Reduction::kNone || !o.valid || o.crop_l1,
       o.name,
@@ -64,10 +65,63 @@ inline void check_weights(const Objective& o) {
       "map has to hold both terms), but got crop_l1(false)");
 }
 
+/// The data range and the constants have to fit the type that the kernels compute in.
+template <typename T>
+void check_constants(const Objective& o) {
+  // Reciprocals and their products with pixels stay finite within these limits.
+  constexpr double kMargin = 1 << 24;
+  constexpr double kLeast = kMargin * std::numeric_limits<T>::min();
+  constexpr double kMost = std::numeric_limits<T>::max() / kMargin;
+  const char* const type = sizeof(T) == sizeof(float) ? "float32" : "float64";
+  TORCH_CHECK(
+      o.data_range >= kLeast && o.data_range <= kMost,
+      o.name,
+      ": expected data_range in [",
+      kLeast,
+      ", ",
+      kMost,
+      "], since the kernels compute in ",
+      type,
+      ", but got ",
+      o.data_range);
+  const auto check_k = [&](const char* option, double k) {
+    TORCH_CHECK(
+        k * k >= kLeast && k * k <= kMost,
+        o.name,
+        ": expected ",
+        option,
+        " in [",
+        std::sqrt(kLeast),
+        ", ",
+        std::sqrt(kMost),
+        "], since its square has to fit ",
+        type,
+        ", but got ",
+        k);
+  };
+  check_k("k1", o.k1);
+  check_k("k2", o.k2);
+}
+
 inline void check_device(
     const Objective& o,
     const char* argument,
     const torch::Tensor& tensor) {
+  // First: such tensors answer no question about layout or strides.
+  TORCH_CHECK(
+      !tensor.is_nested(),
+      o.name,
+      ": expected ",
+      argument,
+      " to be a dense (strided) tensor, but got a nested one");
+  TORCH_CHECK(
+      !tensor.key_set().has_any(c10::DispatchKeySet(
+          {c10::DispatchKey::Batched, c10::DispatchKey::FuncTorchBatched})),
+      o.name,
+      ": expected ",
+      argument,
+      " to be a plain tensor, but got a batched one (vmap); pass the batch as "
+      "[N, C, H, W]");
   TORCH_CHECK(
       tensor.layout() == torch::kStrided,
       o.name,
@@ -123,6 +177,11 @@ inline void check_images(
       ": expected input of type float32, float64, float16 or bfloat16, but "
       "got ",
       type);
+  if (type == torch::kFloat64) {
+    check_constants<double>(o);
+  } else {
+    check_constants<float>(o);
+  }
   TORCH_CHECK(
       target.scalar_type() == type || target.scalar_type() == torch::kUInt8,
       o.name,
@@ -143,6 +202,18 @@ inline void check_images(
       input.sizes(),
       " and ",
       target.sizes());
+  if (input.is_cuda()) {
+    constexpr std::int64_t kMost = std::numeric_limits<int>::max() / 2;
+    TORCH_CHECK(
+        input.size(-3) <= kMost && input.size(-2) <= kMost &&
+            input.size(-1) <= kMost,
+        o.name,
+        ": expected at most ",
+        kMost,
+        " channels, rows and columns on CUDA (the number of elements has no "
+        "limit), but got input of shape ",
+        input.sizes());
+  }
   TORCH_CHECK(
       !o.valid ||
           (input.size(-2) >= o.window_size && input.size(-1) >= o.window_size),
@@ -202,12 +273,23 @@ inline void check_mask(
       ", but got ",
       mask.sizes());
   if (mask.is_cpu() && mask.scalar_type() != torch::kBool && mask.numel() > 0) {
-    const auto least = mask.detach().min().item<double>();
+    // A NaN is both extremes; some machines show its sign.
+    auto least = mask.detach().min().item<double>();
+    least =
+        std::isnan(least) ? std::numeric_limits<double>::quiet_NaN() : least;
     TORCH_CHECK(
-        !(least < 0),
+        least >= 0,
         o.name,
-        ": expected mask with weights >= 0, but got a smallest weight of ",
+        ": expected mask with finite weights >= 0, but got a smallest weight "
+        "of ",
         least);
+    const auto most = mask.detach().max().item<double>();
+    TORCH_CHECK(
+        std::isfinite(most),
+        o.name,
+        ": expected mask with finite weights >= 0, but got a largest weight "
+        "of ",
+        most);
   }
 }
 

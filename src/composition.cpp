@@ -1,5 +1,6 @@
 #include "composition.h"
 
+#include "evaluate.h"
 #include "window.h"
 
 namespace fused_ssim::detail {
@@ -29,18 +30,70 @@ torch::Tensor crop(const torch::Tensor& images, std::int64_t radius) {
       .slice(-1, radius, images.size(-1) - radius);
 }
 
+/// 1 - SSIM by NOTE [ Sum and difference ] in ssim_math.h, without pivots.
+torch::Tensor dssim_map(
+    const Objective& objective,
+    const Constants& constants,
+    const torch::Tensor& s, // [N, C, H, W] x + y
+    const torch::Tensor& d) { // [N, C, H, W] x - y
+  const auto radius = objective.window_size / 2;
+  const auto taps = taps_of(objective, s);
+  const auto blurred = [&](const torch::Tensor& images) {
+    auto planes = images.reshape({-1, 1, s.size(2), s.size(3)});
+    if (!objective.valid) {
+      planes = torch::constant_pad_nd(planes, {radius, radius, radius, radius});
+    }
+    const auto result = blur(planes, taps);
+    return result.view({s.size(0), s.size(1), result.size(2), result.size(3)});
+  };
+  const double two_c1 = 2 * constants.c1, two_c2 = 2 * constants.c2;
+  const auto ms = blurred(s);
+  const auto md = blurred(d);
+  const auto vs = blurred(s * s) - ms * ms;
+  const auto vd = blurred(d * d) - md * md;
+  const auto ms2 = ms * ms;
+  const auto md2 = md * md;
+  return 1 -
+      (ms2 - md2 + two_c1) / (ms2 + md2 + two_c1) * (vs - vd + two_c2) /
+      (vs + vd + two_c2);
+}
+
+/// map * weight, and 0 under a weight of 0.
+torch::Tensor weighted(
+    const torch::Tensor& map, // [N, C, H, W]
+    const torch::Tensor& weight) { // as map
+  return (map * weight).masked_fill(weight == 0, 0);
+}
+
 /// Weighted mean, or sum, of a map.
 torch::Tensor reduce(
     const Objective& objective,
     const torch::Tensor& map, // [N, C, H, W]
     const torch::Tensor& weight) { // as map
-  const auto sum = (map * weight).sum();
+  const auto sum = weighted(map, weight).sum();
   if (objective.reduction == Reduction::kSum) {
     return sum;
   }
   const auto weight_sum = weight.sum();
   // Where nothing weighs the sum is 0, and so is the mean and its derivatives.
   return sum / weight_sum.masked_fill(weight_sum == 0, 1);
+}
+
+/// Pixels that something counts: those of a positive weight, and all pixels of the
+/// windows of a positive weight.
+torch::Tensor counted_pixels(
+    const torch::Tensor& weight, // [N, C, H, W]
+    std::int64_t radius,
+    bool valid) {
+  const auto counts = weight.detach() > 0;
+  auto windows = counts.to(torch::kFloat32);
+  if (valid) {
+    windows = torch::constant_pad_nd(
+        crop(windows, radius), {radius, radius, radius, radius});
+  }
+  const auto reached =
+      torch::max_pool2d(windows, 2 * radius + 1, /*stride=*/1, radius) > 0;
+  return counts.logical_or(reached);
 }
 
 } // namespace
@@ -52,62 +105,65 @@ torch::Tensor composition(
     const torch::Tensor& mask) {
   const auto type = input.scalar_type() == torch::kFloat64 ? torch::kFloat64
                                                            : torch::kFloat32;
+  const auto constants =
+      constants_of(objective.data_range, objective.k1, objective.k2);
+  const auto radius = objective.window_size / 2;
   const bool batched = input.dim() == 4;
   const auto as_batch = [&](const torch::Tensor& images) {
-    auto values = images.to(type);
-    if (images.scalar_type() == torch::kUInt8) {
-      values = values / 255;
-    }
-    return batched ? values : values.unsqueeze(0);
+    return batched ? images : images.unsqueeze(0);
   };
-  const auto x = as_batch(input);
-  const auto y = as_batch(target);
-  const auto weight = mask.defined() ? mask.to(type).expand_as(x)
-                                     : torch::ones_like(x, x.options());
-
-  // NOTE [ Sum and difference ] in ssim_math.h, without the pivot.
-  const auto radius = objective.window_size / 2;
-  const auto taps = taps_of(objective, x);
-  const auto blurred = [&](const torch::Tensor& images) {
-    auto planes = images.reshape({-1, 1, x.size(2), x.size(3)});
-    if (!objective.valid) {
-      planes = torch::constant_pad_nd(planes, {radius, radius, radius, radius});
-    }
-    const auto result = blur(planes, taps);
-    return result.view({x.size(0), x.size(1), result.size(2), result.size(3)});
+  // In units of constants.unit, as in the kernels.
+  const auto pixels = [&](const torch::Tensor& images) {
+    const auto values = as_batch(images).to(type);
+    const bool bytes = images.scalar_type() == torch::kUInt8;
+    return (bytes ? values / 255 : values) * (1 / constants.unit);
   };
-  const double range = objective.data_range;
-  const double two_c1 = 2 * objective.k1 * range * objective.k1 * range;
-  const double two_c2 = 2 * objective.k2 * range * objective.k2 * range;
-  const auto s = x + y;
-  const auto d = x - y;
-  const auto ms = blurred(s);
-  const auto md = blurred(d);
-  const auto vs = blurred(s * s) - ms * ms;
-  const auto vd = blurred(d * d) - md * md;
-  const auto ms2 = ms * ms;
-  const auto md2 = md * md;
-  const auto dssim = 1 -
-      (ms2 - md2 + two_c1) / (ms2 + md2 + two_c1) * (vs - vd + two_c2) /
-          (vs + vd + two_c2);
-
-  const auto l1 = d.abs();
+  auto x = pixels(input);
+  auto y = pixels(target);
+  auto weight = torch::ones_like(x, x.options());
+  if (mask.defined()) {
+    weight = as_batch(expanded_mask(mask, input)).to(type);
+    // A NaN that nothing counts would come back as 0 * NaN.
+    const auto ignored =
+        counted_pixels(weight, radius, objective.valid).logical_not();
+    x = x.masked_fill(ignored, 0);
+    y = y.masked_fill(ignored, 0);
+  }
   const auto inner = [&](const torch::Tensor& images) {
     return objective.valid ? crop(images, radius) : images;
   };
-  if (objective.reduction == Reduction::kNone) {
-    const auto map = inner(weight) *
-        (objective.l1 * inner(l1) + objective.dssim * dssim + objective.offset);
-    return (batched ? map : map.squeeze(0)).to(input.scalar_type());
+
+  const auto& terms = objective.terms;
+  const bool is_map = objective.reduction == Reduction::kNone;
+  const auto d = x - y;
+  auto value = torch::zeros(
+      is_map ? inner(x).sizes() : torch::IntArrayRef(), x.options());
+  if (terms.l1_weight != 0) {
+    const auto l1 = d.abs() * constants.unit;
+    value = value +
+        terms.l1_weight *
+            (is_map ? inner(l1)
+                 : objective.crop_l1
+                 ? reduce(objective, inner(l1), inner(weight))
+                 : reduce(objective, l1, weight));
   }
-  const auto l1_term = objective.crop_l1
-      ? reduce(objective, inner(l1), inner(weight))
-      : reduce(objective, l1, weight);
-  const auto dssim_term = reduce(objective, dssim, inner(weight));
-  const auto value = objective.l1 * l1_term + objective.dssim * dssim_term;
-  return objective.reduction == Reduction::kSum
-      ? value + objective.offset * inner(weight).sum()
-      : value + objective.offset;
+  if (terms.dssim_weight != 0) {
+    const auto dssim = dssim_map(objective, constants, x + y, d);
+    value = value +
+        terms.dssim_weight *
+            (is_map ? dssim : reduce(objective, dssim, inner(weight)));
+  }
+  if (terms.constant != 0) {
+    const bool is_sum = objective.reduction == Reduction::kSum;
+    value = value +
+        (is_sum ? terms.constant * inner(weight).sum()
+                : torch::full({}, terms.constant, x.options()));
+  }
+  if (!is_map) {
+    return value;
+  }
+  const auto map = weighted(value, inner(weight));
+  return (batched ? map : map.squeeze(0)).to(input.scalar_type());
 }
 
 } // namespace fused_ssim::detail

@@ -103,11 +103,16 @@ void fill_empty(const Objective& objective, Evaluation& result) {
   }
 }
 
+/// The image, `margin` pixels less on each side.
+Region region_within(const torch::Tensor& image, std::int64_t margin) {
+  return {margin, image.size(-2) - margin, margin, image.size(-1) - margin};
+}
+
 Problem make_problem(
     const Objective& objective,
     const torch::Tensor& input,
     const torch::Tensor& target,
-    const torch::Tensor& weight) {
+    const torch::Tensor& weight) { // as input, or undefined
   Problem problem;
   problem.batch = input.dim() == 4 ? input.size(0) : 1;
   problem.channels = input.size(-3);
@@ -116,20 +121,17 @@ Problem make_problem(
   problem.input = read(input);
   problem.target = read(target);
   if (weight.defined()) {
-    problem.weight = read(weight.expand(
-        {problem.batch, problem.channels, problem.height, problem.width}));
+    problem.weight = read(weight);
   }
   problem.window = gaussian_window(objective.window_size, objective.sigma);
-  const double range = objective.data_range;
-  problem.c1 = objective.k1 * range * objective.k1 * range;
-  problem.c2 = objective.k2 * range * objective.k2 * range;
-  problem.data_range = range;
-  problem.valid = objective.valid;
-  problem.crop_l1 = objective.crop_l1;
-  problem.l1 = objective.l1;
-  problem.dssim = objective.dssim;
-  problem.offset = objective.offset;
+  problem.constants =
+      constants_of(objective.data_range, objective.k1, objective.k2);
+  problem.terms = objective.terms;
   problem.mean = objective.reduction == Reduction::kMean;
+  problem.own_region = region_within(input, 0);
+  problem.map_region =
+      region_within(input, objective.valid ? problem.window.radius : 0);
+  problem.crop_l1 = objective.crop_l1;
   return problem;
 }
 
@@ -155,26 +157,45 @@ Outputs make_outputs(const Objective& objective, const Evaluation& result) {
   return outputs;
 }
 
+/// `tensor` as its memory says. The imaginary part of a conjugate is negated lazily,
+/// and a zero tensor has no memory at all.
+torch::Tensor resolved(const torch::Tensor& tensor) {
+  if (tensor.defined() && tensor._is_zerotensor()) {
+    return torch::zeros(tensor.sizes(), tensor.options());
+  }
+  return tensor.defined() ? tensor.resolve_neg() : tensor;
+}
+
 } // namespace
+
+torch::Tensor expanded_mask(
+    const torch::Tensor& mask,
+    const torch::Tensor& input) {
+  if (!mask.defined()) {
+    return mask;
+  }
+  const bool has_batch_of_one = mask.dim() > input.dim();
+  return (has_batch_of_one ? mask.squeeze(0) : mask).expand_as(input);
+}
 
 Evaluation evaluate(
     const Objective& objective,
     const torch::Tensor& input,
     const torch::Tensor& target,
-    const torch::Tensor& weight,
+    const torch::Tensor& mask,
     const Request& request) {
   if (request.grad_target && !request.grad_input) {
     // Both terms are symmetric in the images.
     Request swapped = request;
     std::swap(swapped.grad_input, swapped.grad_target);
-    auto result = evaluate(objective, target, input, weight, swapped);
+    auto result = evaluate(objective, target, input, mask, swapped);
     std::swap(result.grad_input, result.grad_target);
     return result;
   }
 
-  // A lazily negated view (the imaginary part of a conjugate) is made real.
-  const auto x = input.resolve_neg();
-  const auto y = target.resolve_neg();
+  const auto x = resolved(input);
+  const auto y = resolved(target);
+  const auto weight = expanded_mask(resolved(mask), x);
   auto result = allocate(objective, x, y, request);
   if (x.numel() == 0) {
     fill_empty(objective, result);
@@ -182,23 +203,23 @@ Evaluation evaluate(
   }
   const auto problem = make_problem(objective, x, y, weight);
   const auto outputs = make_outputs(objective, result);
-  if (x.is_cuda()) {
 #if defined(FUSED_SSIM_WITH_CUDA)
-    cuda::evaluate(problem, outputs, x.get_device());
-#else
-    TORCH_INTERNAL_ASSERT(false, "a CUDA tensor passed the checks");
-#endif
-  } else {
-    cpu::evaluate(problem, outputs);
+  if (x.is_cuda()) {
+    cuda::run(problem, outputs, x.get_device());
+    return result;
   }
+#endif
+  TORCH_INTERNAL_ASSERT(x.is_cpu(), "a CUDA tensor passed the checks");
+  cpu::run(problem, outputs);
   return result;
 }
 
 torch::Tensor scale(
     torch::Tensor gradient,
-    const torch::Tensor& factor,
+    const torch::Tensor& lazy_factor,
     torch::ScalarType type,
     bool overwrite) {
+  const auto factor = resolved(lazy_factor);
   if (gradient.scalar_type() != type) {
     auto result = torch::empty_like(gradient, gradient.options().dtype(type));
     return torch::mul_out(result, gradient, factor);
@@ -206,8 +227,8 @@ torch::Tensor scale(
   if (!overwrite) {
     return gradient * factor;
   }
-  if (gradient.is_cuda()) {
 #if defined(FUSED_SSIM_WITH_CUDA)
+  if (gradient.is_cuda()) {
     cuda::scale(
         gradient.mutable_data_ptr(),
         element_of(gradient),
@@ -215,8 +236,11 @@ torch::Tensor scale(
         factor.const_data_ptr(),
         element_of(factor),
         gradient.get_device());
+    return gradient;
+  }
 #endif
-  } else if (factor.item<double>() != 1.0) {
+  TORCH_INTERNAL_ASSERT(gradient.is_cpu(), "a CUDA tensor passed the checks");
+  if (factor.item<double>() != 1.0) {
     gradient.mul_(factor);
   }
   return gradient;

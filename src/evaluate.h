@@ -28,14 +28,22 @@ struct Evaluation {
 };
 
 /// Runs the kernels of the images' device on checked arguments. The gradients are
-/// those of the scalar for an upstream gradient of 1; for a map, of its sum, hence
-/// of any map weighted by `weight`.
+/// those of the scalar for an upstream gradient of 1. For a map they are those of its
+/// sum, hence of any map weighted by `weight`.
+///
+/// This is the one door to the kernels: tensors that are not what their memory says
+/// (lazily negated or lazily zero) are made real here.
 Evaluation evaluate(
     const Objective& objective,
     const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
     const torch::Tensor& target, // as input
-    const torch::Tensor& weight, // expandable to input, or undefined
+    const torch::Tensor& mask, // see functional.h; may be undefined
     const Request& request);
+
+/// `mask` with the shape of `input`: expanded, no copy. Undefined stays undefined.
+torch::Tensor expanded_mask(
+    const torch::Tensor& mask, // see functional.h; may be undefined
+    const torch::Tensor& input); // [N, C, H, W] or [C, H, W]
 
 /// gradient * factor as `type`, where `factor` is a scalar on the same device: in
 /// place, if `gradient` may be overwritten and has the type. Then the usual factor of

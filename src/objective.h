@@ -1,5 +1,7 @@
 #pragma once
 
+#include "backend.h"
+
 #include <fused_ssim/options.h>
 
 #include <cstdint>
@@ -8,11 +10,11 @@ namespace fused_ssim::detail {
 
 enum class Reduction { kNone, kMean, kSum };
 
-/// What either operator computes, in the terms of backend.h:
-/// l1 * L1 + dssim * D + offset * W.
+/// What either operator computes. The options that only one of them has are in
+/// `terms` and `crop_l1`; both share the others, by the names of options.h.
 struct Objective {
   const char* name; // of the operator, for messages
-  double l1, dssim, offset;
+  Terms terms;
   bool crop_l1;
   std::int64_t window_size;
   double sigma, data_range, k1, k2;
@@ -20,7 +22,7 @@ struct Objective {
   Reduction reduction;
 
   explicit Objective(const SSIMOptions& options)
-      : Objective("ssim()", options, 0.0, -1.0, 1.0, true) {}
+      : Objective("ssim()", options, {0, -1, 1}, /*crop_l1=*/true) {}
 
   explicit Objective(
       const L1DSSIMLossOptions& options,
@@ -28,9 +30,7 @@ struct Objective {
       : Objective(
             name,
             options,
-            options.l1_weight(),
-            options.dssim_weight(),
-            0.0,
+            {options.l1_weight(), options.dssim_weight(), 0},
             options.crop_l1()) {}
 
  private:
@@ -38,14 +38,10 @@ struct Objective {
   Objective(
       const char* name,
       const Options& options,
-      double l1,
-      double dssim,
-      double offset,
+      const Terms& terms,
       bool crop_l1)
       : name(name),
-        l1(l1),
-        dssim(dssim),
-        offset(offset),
+        terms(terms),
         crop_l1(crop_l1),
         window_size(options.window_size()),
         sigma(options.sigma()),

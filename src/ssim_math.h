@@ -5,45 +5,44 @@
 //
 // NOTE [ Sum and difference ]
 //
-// Everybody computes SSIM from x, y, x^2, y^2 and x y, and loses in
-// E[x^2] - mu^2 all the digits that the two have in common: on bright, flat or
-// nearly equal images that is all there are. We blur, of
+// The usual way computes SSIM from the blurs of x, y, x^2, y^2 and x y. It takes the
+// variances as E[x^2] - mu^2, and that difference cancels all digits that its two
+// numbers share. On bright, flat or nearly equal images few digits are left. Here
 //
 //     s = x + y - p   and   d = x - y - q,
 //
-// s, d, s^2 and d^2 instead, where the pivot p is any number near the local values
-// of x + y, and q one near those of x - y, or 0 (pivot() and offset() below). With ms' = blur(s), ms = ms' + p,
-// md' = blur(d), md = md' + q, Vs = blur(s^2) - ms'^2, Vd = blur(d^2) - md'^2, SSIM
-// is (N1 / D1) (N2 / D2) with
+// are blurred, and s^2 and d^2. The pivot p is any number near the local values of
+// x + y. The pivot q is a number near those of x - y, or 0. With ms' = blur(s),
+// ms = ms' + p, md' = blur(d), md = md' + q, Vs = blur(s^2) - ms'^2 and
+// Vd = blur(d^2) - md'^2, SSIM is (N1 / D1) (N2 / D2), where
 //
 //     N1 = ms^2 - md^2 + 2 C1    D1 = ms^2 + md^2 + 2 C1
 //     N2 = Vs - Vd + 2 C2        D2 = Vs + Vd + 2 C2
 //
-// and, since D1 = N1 + 2 md^2 and D2 = N2 + 2 Vd,
+// Since D1 = N1 + 2 md^2 and D2 = N2 + 2 Vd,
 //
 //     1 - SSIM = 2 (md^2 / D1 + (N1 / D1) Vd / D2)
 //
-// Each term of this and of the derivatives is a product with md or Vd: where the
-// images agree they vanish exactly, so that SSIM is exactly 1 and its gradient
-// exactly 0, and SSIM <= 1 without a clamp. Outside the image x = y = 0, hence
-// s = -p and d = -q there.
+// Each term of this sum, and of the derivatives, is a product with md or Vd. Where
+// the images agree, md and Vd are exactly 0. Hence SSIM is exactly 1 there, its
+// gradient is exactly 0, and SSIM <= 1 needs no clamp. Outside the image x = y = 0,
+// so that s = -p and d = -q.
 //
 // The gradient of the sum of 1 - SSIM follows from the partial derivatives in the
-// four blurred maps and the adjoint blur G* (a blur too: the window is symmetric;
-// the partials are 0 where the map has no pixel):
+// four blurred maps and from the adjoint blur G*. The window is symmetric, so G* is
+// the same blur. The partial derivatives are 0 where the map has no pixel.
 //
 //     d/dx = G*(dms + dmd) + 2 s G*(dEs) + 2 d G*(dEd)
 //     d/dy = G*(dms - dmd) + 2 s G*(dEs) - 2 d G*(dEd)
 //
 // All four share the factor kPartialScale, which they leave to the last step.
+//
+// x and y are in units of Constants::unit, so that no product of these overflows or
+// vanishes in float32 for any data range.
+
+#include "host_device.h"
 
 #include <cmath>
-
-#if defined(__CUDACC__)
-#define FUSED_SSIM_HOST_DEVICE __host__ __device__ __forceinline__
-#else
-#define FUSED_SSIM_HOST_DEVICE inline
-#endif
 
 namespace fused_ssim::detail {
 
@@ -53,37 +52,78 @@ struct Blurred {
   T s, d, ss, dd; // blur(s), blur(d) (not yet shifted back), blur(s^2), ...
 };
 
-/// p, 2 C1, 2 C2 and q.
+/// p, q, 2 C1 and 2 C2.
 template <typename T>
 struct SSIMConstants {
-  T pivot, two_c1, two_c2;
-  T offset = T(0);
+  T sum_pivot, difference_pivot, two_c1, two_c2;
 };
 
-/// A value of x + y for pivot(): a pixel far outside of the range L, as renders have
-/// early in a training, is not to ruin the pivot for all others.
-FUSED_SSIM_HOST_DEVICE float pivot_sample(float s, float data_range) {
-  const float limit = 2 * data_range;
-  return s < -limit ? -limit : s > limit ? limit : s;
-}
+/// What a sample of pixels tells about p and q.
+struct PivotSample {
+  /// The range of x + y among pixels with |x + y| <= 4 L; low > high: none yet. A
+  /// pixel far outside of the data range, as renders have early in a training, does
+  /// not spoil the pivot of all others.
+  float low_sum = kNone, high_sum = -kNone;
+  /// The smallest |x + y|, for images that lie far outside of the range as a whole.
+  float nearest_sum = kNone;
+  /// The range of x - y.
+  float low_difference = kNone, high_difference = -kNone;
 
-/// p for values of x + y between low and high: their middle, since the variance's
-/// rounding error grows with the square of the largest |s|. Of 12 bits, so that
-/// x - p, for x near p / 2 with its 24 bits, is exact.
-FUSED_SSIM_HOST_DEVICE float pivot(float low, float high) {
-  const float middle = 0.5f * (low + high);
-  const float shifted = middle * 4097.0f; // Veltkamp's splitting
-  return shifted - (shifted - middle);
-}
+  static constexpr float kNone = 3.402823466e+38f; // the largest float
 
-/// q for values of x - y between low and high: their middle. What the differences
-/// have in common cancels in the gradient, except for the rounding of blur(d); q takes
-/// it out before. It has to be small against C2, or else 0: where the images agree all
-/// the same, Vd is not exactly 0 with it, but q^2 2^-24.
-FUSED_SSIM_HOST_DEVICE float offset(float low, float high, float two_c2) {
-  const float middle = 0.5f * (low + high);
-  return 8 * middle * middle <= two_c2 ? middle : 0.0f;
-}
+  /// x + y and x - y of one pixel. Both have to be finite: a NaN may spoil the
+  /// windows that contain it, but no others.
+  FUSED_SSIM_HOST_DEVICE void include(
+      float sum,
+      float difference,
+      float range) {
+    const float size = sum < 0 ? -sum : sum;
+    const bool near = size <= 4 * range;
+    include(
+        {near ? sum : kNone, near ? sum : -kNone, sum, difference, difference});
+  }
+
+  FUSED_SSIM_HOST_DEVICE void include(const PivotSample& other) {
+    const auto smaller = [](float a, float b) { return a < b ? a : b; };
+    const auto larger = [](float a, float b) { return a > b ? a : b; };
+    const auto size = [](float a) { return a < 0 ? -a : a; };
+    low_sum = smaller(low_sum, other.low_sum);
+    high_sum = larger(high_sum, other.high_sum);
+    // Of -a and a the smaller, so that the order of pixels does not matter.
+    const float mine = size(nearest_sum), others = size(other.nearest_sum);
+    nearest_sum = mine == others ? smaller(nearest_sum, other.nearest_sum)
+        : mine < others          ? nearest_sum
+                                 : other.nearest_sum;
+    low_difference = smaller(low_difference, other.low_difference);
+    high_difference = larger(high_difference, other.high_difference);
+  }
+
+  /// p: the middle of the range, since the variance's rounding error grows with the
+  /// square of the largest |s|. It has 12 bits, so that x - p is exact for x near
+  /// p / 2 with its 24 bits.
+  FUSED_SSIM_HOST_DEVICE float sum_pivot() const {
+    if (low_sum > high_sum && nearest_sum == kNone) {
+      return 0; // no finite pixel
+    }
+    const float middle =
+        low_sum <= high_sum ? 0.5f * (low_sum + high_sum) : nearest_sum;
+    const float shifted = middle * 4097.0f; // Veltkamp's splitting
+    const float pivot = shifted - (shifted - middle);
+    return pivot - pivot == 0 ? pivot : 0; // an infinite `shifted`
+  }
+
+  /// q: the middle of the range. What the differences have in common cancels in the
+  /// gradient, except for the rounding of blur(d); q takes it out before. It has to be
+  /// small against C2, or else it is 0: where the images agree all the same, Vd is
+  /// not exactly 0 with it, but q^2 2^-24.
+  FUSED_SSIM_HOST_DEVICE float difference_pivot(float two_c2) const {
+    if (low_difference > high_difference) {
+      return 0;
+    }
+    const float middle = 0.5f * (low_difference + high_difference);
+    return 8 * middle * middle <= two_c2 ? middle : 0.0f;
+  }
+};
 
 /// 1 - SSIM = kValueScale * dssim_half.
 constexpr int kValueScale = 2;
@@ -130,9 +170,9 @@ struct SSIMPixel {
       const Blurred<T>& blurred,
       const SSIMConstants<T>& constants) {
     ms_shifted = blurred.s;
-    ms = ms_shifted + constants.pivot;
+    ms = ms_shifted + constants.sum_pivot;
     md_shifted = blurred.d;
-    md = md_shifted + constants.offset;
+    md = md_shifted + constants.difference_pivot;
     md2 = md * md;
     m1 = Math::fma(ms, ms, constants.two_c1);
     const T vd = Math::fnma(md_shifted, md_shifted, blurred.dd);
@@ -149,15 +189,18 @@ struct SSIMPixel {
     return Math::fma(vd_ratio, luminance, md2 * inv_d1);
   }
 
-  /// Partial derivatives of 1 - SSIM, to be multiplied by kPartialScale.
+  /// Partial derivatives of 1 - SSIM, to be multiplied by kPartialScale. The order of
+  /// the products keeps each factor below 1 / D: 1 / D^2 would overflow where C1 or
+  /// C2 is small.
   FUSED_SSIM_HOST_DEVICE Partials<T> partials() const {
     const T l_inv_d2 = luminance * inv_d2;
-    const T contrast_inv = n2 * inv_d2 * inv_d1 * inv_d1; // (N2 / D2) / D1^2
+    const T md_inv_d1 = md * inv_d1;
+    const T contrast_md = n2 * inv_d2 * md_inv_d1; // (N2 / D2) md / D1
     Partials<T> p;
     p.ss = Math::neg(l_inv_d2 * vd_ratio);
-    p.dd = l_inv_d2 * inv_d2 * v2;
-    p.ms = Math::neg(Math::fma(ms * md2, contrast_inv, ms_shifted * p.ss));
-    p.md = Math::fnma(md_shifted, p.dd, md * (m1 * contrast_inv));
+    p.dd = l_inv_d2 * (inv_d2 * v2);
+    p.ms = Math::neg(Math::fma(ms * md_inv_d1, contrast_md, ms_shifted * p.ss));
+    p.md = Math::fnma(md_shifted, p.dd, m1 * inv_d1 * contrast_md);
     return p;
   }
 };

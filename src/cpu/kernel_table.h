@@ -50,7 +50,7 @@ std::size_t scratch_bytes(const Job& job, const Plan& plan) {
 }
 
 template <typename T>
-TileSums run_tile(const Job& job, const Tile& tile, void* scratch) {
+TermSums run_tile(const Job& job, const Tile& tile, void* scratch) {
   if (!job.ssim) {
     return l1_tile<T>(job, tile);
   }

@@ -15,7 +15,7 @@
 // as far as possible, and only the kernel tables below have external linkage,
 // with a name of their own in each object.
 
-#include "../backend.h"
+#include "../passes.h"
 #include "plan.h"
 
 #include <cstddef>
@@ -27,16 +27,9 @@ namespace fused_ssim::detail::cpu {
 struct Job {
   Problem problem;
   Outputs outputs; // of these the kernels write the images
-  bool ssim = false; // work on SSIM at all
-  bool l1_sum = false; // the sum of w |x - y| is wanted
-  /// Factors of the partial derivatives and of the signs in the gradient.
-  double ssim_gradient = 0, l1_gradient = 0;
-};
-
-/// What a tile contributes to the scalars.
-struct TileSums {
-  double dssim = 0; // sum of w (1 - ssim)
-  double l1 = 0; // sum of w |x - y|
+  bool ssim = false; // the kernel with SSIM, or the one with L1 alone
+  bool l1_sum = false; // the sum of w |d| is wanted
+  GradientFactors factors;
 };
 
 /// A rectangle of one channel of one image in a View.
@@ -48,7 +41,7 @@ struct Kernels {
   /// Bytes, a multiple of 64, that tile() needs for any tile of the plan.
   std::size_t (*scratch_bytes)(const Job& job, const Plan& plan);
   /// `scratch` is aligned to 64 bytes and need not be initialised.
-  TileSums (*tile)(const Job& job, const Tile& tile, void* scratch);
+  TermSums (*tile)(const Job& job, const Tile& tile, void* scratch);
   /// The sum of a weight over a rectangle.
   double (*sum)(const View& weight, const Rectangle& rectangle);
 };

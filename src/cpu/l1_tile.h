@@ -3,7 +3,6 @@
 // Tiles of problems without SSIM, and sums of weights: element by element.
 
 #include "kernels.h"
-#include "region.h"
 #include "rows.h"
 
 namespace fused_ssim::detail::cpu {
@@ -11,7 +10,7 @@ namespace {
 
 /// The L1 term of a tile: its sum, its gradient, or the map.
 template <typename T>
-TileSums l1_tile(const Job& job, const Tile& tile) {
+TermSums l1_tile(const Job& job, const Tile& tile) {
   const Problem& problem = job.problem;
   const Outputs& outputs = job.outputs;
   const Reader<T> input(problem.input, tile.image, tile.channel);
@@ -26,10 +25,12 @@ TileSums l1_tile(const Job& job, const Tile& tile) {
   const bool with_grad_target = outputs.grad_target.data != nullptr;
 
   // Beyond the region the L1 gradient is 0; the map does not exist.
-  const Region region = with_map ? map_region(problem) : l1_region(problem);
-  const Vec<T> slope(static_cast<T>(job.l1_gradient));
-  const Vec<T> scale(static_cast<T>(problem.l1));
-  const Vec<T> offset(static_cast<T>(problem.offset));
+  const Region region = with_map ? problem.map_region : l1_region(problem);
+  const Terms& terms = problem.terms;
+  const Vec<T> slope(static_cast<T>(job.factors.l1));
+  const Vec<T> scale(static_cast<T>(terms.l1_weight * problem.constants.unit));
+  const Vec<T> constant(static_cast<T>(terms.constant));
+  const Vec<T> inverse_unit(static_cast<T>(1 / problem.constants.unit));
   const Vec<T> one(T(1)), zero(T(0));
   alignas(64) T x[kPiece], y[kPiece], w[kPiece], out[kPiece], opposite[kPiece];
 
@@ -55,11 +56,13 @@ TileSums l1_tile(const Job& job, const Tile& tile) {
         }
         Sum<T> part;
         for (std::int64_t i = 0; i < count; i += kLanes<T>) {
-          const Vec<T> d = load(x + i) - load(y + i);
+          const Vec<T> d =
+              load(x + i) * inverse_unit - load(y + i) * inverse_unit;
           const Vec<T> weights = weighted ? load(w + i) : one;
           part.add(d.abs() * weights);
           if (with_map) {
-            (weights * VecMath<T>::fma(scale, d.abs(), offset)).store(out + i);
+            (weights * VecMath<T>::fma(scale, d.abs(), constant))
+                .store(out + i);
           } else {
             const Vec<T> gradient = signed_as(d, zero, slope) * weights;
             gradient.store(out + i);
@@ -85,7 +88,7 @@ TileSums l1_tile(const Job& job, const Tile& tile) {
       column = end;
     }
   }
-  TileSums sums;
+  TermSums sums;
   sums.l1 = sum;
   return sums;
 }

@@ -3,7 +3,6 @@
 // Between rows in memory and lane-strided rows.
 
 #include "lanes.h"
-#include "region.h"
 #include "rows.h"
 
 namespace fused_ssim::detail::cpu {

@@ -42,49 +42,36 @@ Pivots<T> find_pivots(
     T* y_row) { // [columns]
   constexpr int V = kLanes<T>;
   constexpr int kRows = 8, kSamples = 64 / V; // of a segment's row
-  struct Range {
-    float low_sum = 0, high_sum = 0, low_difference = 0, high_difference = 0;
-    bool any = false;
-  };
-  Range ranges[V];
+  PivotSample samples[V];
   const Reader<T> input(problem.input, tile.image, tile.channel);
   const Reader<T> target(problem.target, tile.image, tile.channel);
-  const float data_range = static_cast<float>(problem.data_range);
+  const T inverse_unit = static_cast<T>(1 / problem.constants.unit);
+  const float range = static_cast<float>(problem.constants.range);
   const std::int64_t rows = tile.row_end - tile.row_begin;
   for (int r = 0; r < kRows; ++r) {
     const std::int64_t row = tile.row_begin + rows * (2 * r + 1) / (2 * kRows);
     const T* x = input.row(row, column_begin, columns, x_row);
     const T* y = target.row(row, column_begin, columns, y_row);
     for (int j = 0; j < V; ++j) {
-      Range& range = ranges[j];
       const std::int64_t begin = j * lanes.positions;
       const std::int64_t left = columns - begin;
       const std::int64_t size = left < lanes.positions ? left : lanes.positions;
       for (int k = 0; k < kSamples && size > 0; ++k) {
         const std::int64_t column = begin + size * (2 * k + 1) / (2 * kSamples);
-        const float s = static_cast<float>(x[column] + y[column]);
-        const float d = static_cast<float>(x[column] - y[column]);
-        if (!std::isfinite(s) || !std::isfinite(d)) {
-          continue;
+        const T a = x[column] * inverse_unit, b = y[column] * inverse_unit;
+        const float s = static_cast<float>(a + b);
+        const float d = static_cast<float>(a - b);
+        if (std::isfinite(s) && std::isfinite(d)) {
+          samples[j].include(s, d, range);
         }
-        const float sample = pivot_sample(s, data_range);
-        const bool any = range.any;
-        range = {
-            any && range.low_sum < sample ? range.low_sum : sample,
-            any && range.high_sum > sample ? range.high_sum : sample,
-            any && range.low_difference < d ? range.low_difference : d,
-            any && range.high_difference > d ? range.high_difference : d,
-            true};
       }
     }
   }
   Pivots<T> pivots;
-  const float two_c2 = static_cast<float>(2 * problem.c2);
+  const float two_c2 = static_cast<float>(2 * problem.constants.c2);
   for (int j = 0; j < V; ++j) {
-    const Range& range = ranges[j];
-    pivots.sum[j + 1] = pivot(range.low_sum, range.high_sum);
-    pivots.difference[j + 1] =
-        offset(range.low_difference, range.high_difference, two_c2);
+    pivots.sum[j + 1] = samples[j].sum_pivot();
+    pivots.difference[j + 1] = samples[j].difference_pivot(two_c2);
   }
   return pivots;
 }

@@ -23,8 +23,7 @@ std::int64_t div_up(std::int64_t a, std::int64_t b) {
 Plan::Plan(const Problem& problem)
     : batch_(problem.batch),
       channels_(problem.channels),
-      height_(problem.height),
-      width_(problem.width) {
+      region_(problem.own_region) {
   // With larger windows more rows are kept: the tile gets narrower, so that they
   // take no more memory.
   const std::int64_t halo = 2 * problem.window.radius;
@@ -34,28 +33,29 @@ Plan::Plan(const Problem& problem)
   if (problem.input.element == Element::kFloat64) {
     max_width /= 2;
   }
-  columns_ = div_up(width_, max_width);
-  tile_width_ = div_up(width_, columns_);
-  columns_ = div_up(width_, tile_width_);
+  columns_ = div_up(region_.columns(), max_width);
+  tile_width_ = div_up(region_.columns(), columns_);
+  columns_ = div_up(region_.columns(), tile_width_);
   // With a gradient a tile of h rows works on h + 2 radius rows of the map:
   // make that a whole number of blocks.
-  strips_ = div_up(height_, kMaxTileHeight);
-  tile_height_ = div_up(height_, strips_);
+  strips_ = div_up(region_.rows(), kMaxTileHeight);
+  tile_height_ = div_up(region_.rows(), strips_);
   tile_height_ =
       div_up(tile_height_ + halo, kRowAlignment) * kRowAlignment - halo;
   tile_height_ = std::max<std::int64_t>(tile_height_, 1);
-  strips_ = div_up(height_, tile_height_);
+  strips_ = div_up(region_.rows(), tile_height_);
 }
 
 Tile Plan::tile(std::int64_t index) const {
   Tile tile;
   tile.channel = index % channels_;
   index /= channels_;
-  tile.column_begin = index % columns_ * tile_width_;
-  tile.column_end = std::min(tile.column_begin + tile_width_, width_);
+  tile.column_begin = region_.column_begin + index % columns_ * tile_width_;
+  tile.column_end =
+      std::min(tile.column_begin + tile_width_, region_.column_end);
   index /= columns_;
-  tile.row_begin = index % strips_ * tile_height_;
-  tile.row_end = std::min(tile.row_begin + tile_height_, height_);
+  tile.row_begin = region_.row_begin + index % strips_ * tile_height_;
+  tile.row_end = std::min(tile.row_begin + tile_height_, region_.row_end);
   tile.image = index / strips_;
   return tile;
 }

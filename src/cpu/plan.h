@@ -35,7 +35,8 @@ class Plan {
   }
 
  private:
-  std::int64_t batch_, channels_, height_, width_;
+  std::int64_t batch_, channels_;
+  Region region_; // that the tiles cover
   std::int64_t strips_, columns_; // a channel is strips_ x columns_ tiles
   std::int64_t tile_height_, tile_width_;
 };

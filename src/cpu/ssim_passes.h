@@ -38,9 +38,11 @@ void SSIMTile<T, kRadius, kGradient>::forward(std::int64_t first_row) {
   const auto sum_diff = sum_diff_;
   const auto weights = weights_;
   const Vec<T> zero(T(0));
-  const Vec<T> l1(static_cast<T>(problem_.l1));
-  const Vec<T> dssim(static_cast<T>(kValueScale * problem_.dssim));
-  const Vec<T> offset(static_cast<T>(problem_.offset));
+  const Terms& terms = problem_.terms;
+  const Vec<T> l1_weight(
+      static_cast<T>(terms.l1_weight * problem_.constants.unit));
+  const Vec<T> dssim_weight(static_cast<T>(kValueScale * terms.dssim_weight));
+  const Vec<T> constant(static_cast<T>(terms.constant));
   Sum<T> total = dssim_sum_;
 
   for (std::int64_t i = 0; i < lanes_.positions; ++i) {
@@ -65,12 +67,13 @@ void SSIMTile<T, kRadius, kGradient>::forward(std::int64_t first_row) {
             {means[0][t], means[1][t], means[2][t], means[3][t]}, constants);
         Vec<T> half = pixel.dssim_half();
         if (mapped) {
-          const Vec<T> d =
-              load(sum_diff.at(i, radius_ + t) + V) + constants.offset;
-          const Vec<T> value = VecMath<T>::fma(dssim, half, offset);
+          const Vec<T> d = load(sum_diff.at(i, radius_ + t) + V) +
+              constants.difference_pivot;
+          const Vec<T> value = VecMath<T>::fma(dssim_weight, half, constant);
           // Without an L1 term an infinite difference must not meet its zero.
-          const Vec<T> both =
-              problem_.l1 == 0 ? value : VecMath<T>::fma(l1, d.abs(), value);
+          const Vec<T> both = terms.l1_weight == 0
+              ? value
+              : VecMath<T>::fma(l1_weight, d.abs(), value);
           (weighted ? both * load(weights.at(i, radius_ + t)) : both)
               .store(out_.at(i, t));
         }
@@ -148,7 +151,7 @@ void SSIMTile<T, kRadius, kGradient>::backward(std::int64_t first_row) {
   const auto weights = weights_;
   const auto out = out_, out_target = out_target_;
   const Vec<T> zero(T(0));
-  const Vec<T> amplitude(static_cast<T>(job_.l1_gradient));
+  const Vec<T> amplitude(static_cast<T>(job_.factors.l1));
   const Vec<T> same = own(pivots_.difference).neg(); // d where x = y
   for (std::int64_t i = 0; i < lanes_.positions; ++i) {
     Vec<T> g[kPartials][kBlockRows];

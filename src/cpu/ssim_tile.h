@@ -36,7 +36,7 @@ class SSIMTile {
   SSIMTile(const Job& job, const Tile& tile);
 
   static std::size_t scratch_bytes(const Job& job, const Plan& plan);
-  TileSums run(void* scratch);
+  TermSums run(void* scratch);
 
  private:
   static constexpr int V = kLanes<T>;
@@ -108,7 +108,7 @@ SSIMTile<T, kRadius, kGradient>::SSIMTile(const Job& job, const Tile& tile)
       radius_(problem_.window.radius),
       weighted_(problem_.weight.data != nullptr),
       mapped_(job.outputs.map.data != nullptr),
-      map_region_(map_region(problem_)),
+      map_region_(problem_.map_region),
       l1_region_(l1_region(problem_)),
       column_begin_(
           std::max<std::int64_t>(tile.column_begin - reach(problem_), 0)),
@@ -117,7 +117,7 @@ SSIMTile<T, kRadius, kGradient>::SSIMTile(const Job& job, const Tile& tile)
           column_begin_),
       lanes_(columns_, radius_),
       taps_(problem_.window, 1),
-      gradient_taps_(problem_.window, job.ssim_gradient),
+      gradient_taps_(problem_.window, job.factors.ssim),
       input_(problem_.input, tile.image, tile.channel),
       target_(problem_.target, tile.image, tile.channel),
       weight_(problem_.weight, tile.image, tile.channel),
@@ -192,7 +192,7 @@ void SSIMTile<T, kRadius, kGradient>::fill_masks() {
 }
 
 template <typename T, int kRadius, Gradient kGradient>
-TileSums SSIMTile<T, kRadius, kGradient>::run(void* scratch) {
+TermSums SSIMTile<T, kRadius, kGradient>::run(void* scratch) {
   Arena arena(scratch);
   allocate(arena);
   fill_masks();
@@ -200,9 +200,9 @@ TileSums SSIMTile<T, kRadius, kGradient>::run(void* scratch) {
       problem_, tile_, column_begin_, columns_, lanes_, x_row_, y_row_);
   constants_ = {
       own(pivots_.sum),
-      Vec<T>(static_cast<T>(2 * problem_.c1)),
-      Vec<T>(static_cast<T>(2 * problem_.c2)),
-      own(pivots_.difference)};
+      own(pivots_.difference),
+      Vec<T>(static_cast<T>(2 * problem_.constants.c1)),
+      Vec<T>(static_cast<T>(2 * problem_.constants.c2))};
 
   const std::int64_t first_map_row =
       tile_.row_begin - (kBackward ? radius_ : 0);
@@ -228,7 +228,7 @@ TileSums SSIMTile<T, kRadius, kGradient>::run(void* scratch) {
     }
   }
 
-  TileSums sums;
+  TermSums sums;
   sums.dssim = kValueScale * dssim_sum_.total();
   sums.l1 = l1_sum_.total();
   return sums;
@@ -241,22 +241,24 @@ void SSIMTile<T, kRadius, kGradient>::read_row(std::int64_t row) {
   const std::int64_t read = inside ? columns_ : 0;
   const T* x = inside ? input_.row(row, column_begin_, read, x_row_) : x_row_;
   const T* y = inside ? target_.row(row, column_begin_, read, y_row_) : y_row_;
+  const Vec<T> inverse_unit(static_cast<T>(1 / problem_.constants.unit));
   // Segment after segment: what a vector writes past the end of its own is mended
   // with the next.
   for (int j = 0; j < V; ++j) {
-    const Vec<T> pivot(pivots_.sum[j + 1]), offset(pivots_.difference[j + 1]);
+    const Vec<T> sum_pivot(pivots_.sum[j + 1]);
+    const Vec<T> difference_pivot(pivots_.difference[j + 1]);
     const std::int64_t end = (j + 1) * lanes_.positions;
     std::int64_t column = end - lanes_.positions;
     for (; column < end && column < read; column += V) {
       const std::int64_t left = read - column;
-      const Vec<T> a = load_up_to(x + column, left);
-      const Vec<T> b = load_up_to(y + column, left);
-      (a + (b - pivot)).store(sum_row_ + column);
-      (a - b - offset).store(diff_row_ + column);
+      const Vec<T> a = load_up_to(x + column, left) * inverse_unit;
+      const Vec<T> b = load_up_to(y + column, left) * inverse_unit;
+      (a + (b - sum_pivot)).store(sum_row_ + column);
+      (a - b - difference_pivot).store(diff_row_ + column);
     }
     for (; column < end; column += V) {
-      pivot.neg().store(sum_row_ + column);
-      offset.neg().store(diff_row_ + column);
+      sum_pivot.neg().store(sum_row_ + column);
+      difference_pivot.neg().store(diff_row_ + column);
     }
   }
   if (inside) {
@@ -273,8 +275,9 @@ void SSIMTile<T, kRadius, kGradient>::read_row(std::int64_t row) {
            i < end;
            i += V) {
         const std::int64_t left = end - i;
-        const Vec<T> d =
-            (load_up_to(x + i, left) - load_up_to(y + i, left)).abs();
+        const Vec<T> d = (load_up_to(x + i, left) * inverse_unit -
+                          load_up_to(y + i, left) * inverse_unit)
+                             .abs();
         l1_sum_.add(weighted_ ? d * load_up_to(weight_row_ + i, left) : d);
       }
     }

@@ -1,5 +1,5 @@
-// What tensors on the CPU do not reach at the sizes that an emulation can afford:
-// the scaling of a gradient, and blocks that take more than one item.
+// Tests what CPU tensors do not reach at the sizes that an emulation can
+// afford: the scaling of a gradient, and blocks that take more than one item.
 
 #include "scheduler.h"
 
@@ -91,7 +91,7 @@ struct LossAndGradient {
   std::vector<double> gradient; // [planes, height, width]
 };
 
-/// Of the sum, so that planes do not depend on each other.
+/// The gradient of a sum, so that planes do not depend on each other.
 LossAndGradient loss_of(
     const std::vector<double>& input, // [planes, height, width]
     const std::vector<double>& target, // [planes, height, width]
@@ -104,14 +104,16 @@ LossAndGradient loss_of(
   problem.channels = 1;
   problem.height = height;
   problem.width = width;
+  problem.own_region =
+      problem.map_region = {0, problem.height, 0, problem.width};
   problem.input.data = input.data();
   problem.target.data = target.data();
   problem.input.element = problem.target.element = Element::kFloat64;
   problem.window = gaussian_window(5, 1.5);
-  problem.c1 = 1e-4;
-  problem.c2 = 9e-4;
-  problem.l1 = 0.8;
-  problem.dssim = 0.2;
+  problem.constants.c1 = 1e-4;
+  problem.constants.c2 = 9e-4;
+  problem.terms.l1_weight = 0.8;
+  problem.terms.dssim_weight = 0.2;
   problem.mean = false;
   Outputs outputs;
   outputs.value = &result.loss;
@@ -120,7 +122,7 @@ LossAndGradient loss_of(
   std::copy_n(stride, 4, problem.input.stride);
   std::copy_n(stride, 4, problem.target.stride);
   std::copy_n(stride, 4, outputs.grad_input.stride);
-  evaluate(problem, outputs, /*device=*/0);
+  run(problem, outputs, /*device=*/0);
   return result;
 }
 

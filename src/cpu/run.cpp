@@ -1,8 +1,7 @@
 #include "../backend.h"
-#include "../ssim_math.h"
+#include "../passes.h"
 #include "capability.h"
 #include "kernels.h"
-#include "region.h"
 
 #include <ATen/Parallel.h>
 #include <c10/core/CPUAllocator.h>
@@ -75,12 +74,11 @@ double weight_sum(
     const Problem& problem,
     const Region& region,
     const Kernels& kernels) {
-  const std::int64_t rows = region.row_end - region.row_begin;
-  const std::int64_t columns = region.column_end - region.column_begin;
   const View& weight = problem.weight;
-  std::int64_t size[4] = {problem.batch, problem.channels, rows, columns};
-  if (weight.data == nullptr) {
-    return static_cast<double>(size[0]) * size[1] * size[2] * size[3];
+  std::int64_t size[4] = {
+      problem.batch, problem.channels, region.rows(), region.columns()};
+  if (region.rows() == 0) {
+    return 0;
   }
   double repeats = 1;
   for (int i = 0; i < 4; ++i) {
@@ -110,10 +108,24 @@ double weight_sum(
          });
 }
 
-TileSums run(const Job& job, const Kernels& kernels) {
+WeightSums weight_sums(const Problem& problem, const Kernels& kernels) {
+  if (problem.weight_sums != nullptr) {
+    return *problem.weight_sums;
+  }
+  if (problem.weight.data == nullptr) {
+    return pixel_counts(problem);
+  }
+  const Region ssim = ssim_region(problem), l1 = l1_region(problem);
+  WeightSums sums;
+  sums.ssim = weight_sum(problem, ssim, kernels);
+  sums.l1 = ssim == l1 ? sums.ssim : weight_sum(problem, l1, kernels);
+  return sums;
+}
+
+TermSums run_tiles(const Job& job, const Kernels& kernels) {
   const Plan plan(job.problem);
   const std::size_t bytes = kernels.scratch_bytes(job, plan);
-  std::vector<TileSums> sums(plan.tiles());
+  std::vector<TermSums> sums(plan.tiles());
   const std::int64_t grain = std::max<std::int64_t>(
       kPixelsPerThread / (plan.tile_height() * plan.tile_width()), 1);
   at::parallel_for(
@@ -123,8 +135,8 @@ TileSums run(const Job& job, const Kernels& kernels) {
           sums[i] = kernels.tile(job, plan.tile(i), scratch.get());
         }
       });
-  TileSums total;
-  for (const TileSums& each : sums) {
+  TermSums total;
+  for (const TermSums& each : sums) {
     total.dssim += each.dssim;
     total.l1 += each.l1;
   }
@@ -142,74 +154,48 @@ void store(void* scalar, Element element, double value) {
   }
 }
 
-/// Where all weights are zero, nothing counts.
-double divide(double sum, double weights) {
-  return weights == 0 ? 0 : sum / weights;
-}
-
 } // namespace
 
-void evaluate(const Problem& problem, const Outputs& outputs) {
-  const Element element = problem.input.element;
-  const Kernels& kernels = cpu::kernels(problem);
-  const bool want_map = outputs.map.data != nullptr;
-  const bool want_value = outputs.value != nullptr;
-  const bool want_gradient = outputs.grad_input.data != nullptr;
+void run(const Problem& problem, const Outputs& outputs) {
   TORCH_INTERNAL_ASSERT(
-      want_gradient || outputs.grad_target.data == nullptr,
+      outputs.grad_input.data != nullptr || outputs.grad_target.data == nullptr,
       "grad_target only together with grad_input");
-
-  double map_weights = 1, l1_weights = 1;
-  if (!want_map) {
-    const Region map = map_region(problem), l1 = l1_region(problem);
-    const bool same_region = map.row_begin == l1.row_begin;
-    map_weights = weight_sum(problem, map, kernels);
-    l1_weights = same_region ? map_weights : weight_sum(problem, l1, kernels);
+  const Kernels& kernels = cpu::kernels(problem);
+  const Passes passes(problem, outputs);
+  const double unit = problem.constants.unit;
+  WeightSums weights;
+  if (outputs.map.data == nullptr) {
+    weights = weight_sums(problem, kernels);
   }
-  const double map_divisor = problem.mean ? map_weights : 1;
-  const double l1_divisor = problem.mean ? l1_weights : 1;
 
   Job job;
   job.problem = problem;
-  job.outputs = outputs;
-  job.ssim_gradient = divide(kPartialScale * problem.dssim, map_divisor);
-  job.l1_gradient = divide(problem.l1, l1_divisor);
-  job.l1_sum = outputs.l1 != nullptr || (want_value && problem.l1 != 0);
-
-  const bool ssim_in_images = problem.dssim != 0;
-  const bool ssim_sum =
-      outputs.ssim != nullptr || (want_value && problem.dssim != 0);
-  TileSums sums;
-  if (ssim_in_images || !ssim_sum) {
-    // One pass, with SSIM or without.
-    job.ssim = ssim_in_images && (ssim_sum || want_gradient || want_map);
-    if (job.ssim || job.l1_sum || want_gradient || want_map) {
-      sums = run(job, kernels);
-    }
-  } else {
-    // SSIM for the log only: the gradient has no part of it.
-    if (want_gradient) {
-      sums.l1 = run(job, kernels).l1;
-      job.outputs.grad_input = job.outputs.grad_target = MutableView();
-      job.l1_sum = false;
-    }
+  job.factors = gradient_factors(problem.terms, unit, problem.mean, weights);
+  const auto with_images = [&](bool images) {
+    job.outputs = images ? outputs : Outputs();
+  };
+  TermSums sums;
+  if (passes.ssim) {
     job.ssim = true;
-    const TileSums with_ssim = run(job, kernels);
-    sums.dssim = with_ssim.dssim;
-    sums.l1 += with_ssim.l1;
+    job.l1_sum = passes.l1_sum && !passes.l1;
+    with_images(passes.images_with_ssim);
+    sums = run_tiles(job, kernels);
+  }
+  if (passes.l1) {
+    job.ssim = false;
+    job.l1_sum = passes.l1_sum;
+    with_images(!passes.images_with_ssim);
+    sums.l1 = run_tiles(job, kernels).l1;
   }
 
-  const double weights = problem.mean ? 1 : map_weights;
-  store(
-      outputs.value,
-      element,
-      (problem.l1 == 0 ? 0 : problem.l1 * divide(sums.l1, l1_divisor)) +
-          (problem.dssim == 0
-               ? 0
-               : problem.dssim * divide(sums.dssim, map_divisor)) +
-          problem.offset * weights);
-  store(outputs.l1, element, divide(sums.l1, l1_weights));
-  store(outputs.ssim, element, 1 - divide(sums.dssim, map_weights));
+  if (passes.sums) {
+    const Scalars scalars =
+        finish(problem.terms, unit, problem.mean, sums, weights);
+    const Element element = problem.input.element;
+    store(outputs.value, element, scalars.value);
+    store(outputs.l1, element, scalars.l1);
+    store(outputs.ssim, element, scalars.ssim);
+  }
 }
 
 } // namespace fused_ssim::detail::cpu

@@ -1,7 +1,7 @@
 #include "launch.h"
 #include "runtime.h"
 
-#include "backend.h"
+#include "passes.h"
 
 #include <algorithm>
 #include <limits>
@@ -12,27 +12,12 @@ namespace {
 /// Blocks of the small kernels: a few waves of any device, and few partial sums.
 constexpr std::int64_t kElementwiseBlocks = 1024;
 
-Region map_region(const Problem& problem) {
-  const int inset = problem.valid ? problem.window.radius : 0;
+DeviceRegion on_device(const Region& region) {
   return {
-      inset,
-      static_cast<int>(problem.height) - inset,
-      inset,
-      static_cast<int>(problem.width) - inset};
-}
-
-Region l1_region(const Problem& problem) {
-  return problem.crop_l1 ? map_region(problem)
-                         : Region{
-                               0,
-                               static_cast<int>(problem.height),
-                               0,
-                               static_cast<int>(problem.width)};
-}
-
-double pixels(const Problem& problem, const Region& region) {
-  return double(problem.batch) * double(problem.channels) *
-      double(region.y1 - region.y0) * double(region.x1 - region.x0);
+      static_cast<int>(region.row_begin),
+      static_cast<int>(region.row_end),
+      static_cast<int>(region.column_begin),
+      static_cast<int>(region.column_end)};
 }
 
 /// A View or MutableView with strides in bytes.
@@ -54,7 +39,10 @@ MutableImage image_of(const MutableView& view) {
 }
 
 /// The weights without the images and channels that they are expanded over.
-WeightSumParams weight_sum_params(const Problem& problem, Sums* partials) {
+WeightSumParams weight_sum_params(
+    const Problem& problem,
+    WeightSums* partials) // [blocks]
+{
   WeightSumParams params{};
   params.weight = image_of(problem.weight);
   params.batch = problem.weight.stride[0] == 0 ? 1 : problem.batch;
@@ -62,53 +50,47 @@ WeightSumParams weight_sum_params(const Problem& problem, Sums* partials) {
       problem.weight.stride[1] == 0 ? 1 : static_cast<int>(problem.channels);
   params.height = static_cast<int>(problem.height);
   params.width = static_cast<int>(problem.width);
-  params.map_region = map_region(problem);
-  params.l1_region = l1_region(problem);
+  params.ssim_region = on_device(ssim_region(problem));
+  params.l1_region = on_device(l1_region(problem));
   params.partials = partials;
   return params;
 }
 
 /// One call: the workspace, the order of the launches.
 template <typename T>
-class Evaluation {
+class Call {
  public:
-  Evaluation(
+  Call(
       const Problem& problem,
       const Outputs& outputs,
       const DeviceScope& device)
       : problem_(problem),
         outputs_(outputs),
+        passes_(problem, outputs),
         device_(device),
-        workspace_((kMaxBlocks + 2 * kElementwiseBlocks) * sizeof(Sums)),
-        partials_(static_cast<Sums*>(workspace_.data())),
-        l1_partials_(partials_ + kMaxBlocks),
-        weight_partials_(l1_partials_ + kElementwiseBlocks) {}
+        workspace_(
+            (kMaxBlocks + kElementwiseBlocks) * sizeof(TermSums) +
+            kElementwiseBlocks * sizeof(WeightSums)),
+        ssim_partials_(static_cast<TermSums*>(workspace_.data())),
+        l1_partials_(ssim_partials_ + kMaxBlocks),
+        weight_partials_(
+            reinterpret_cast<WeightSums*>(l1_partials_ + kElementwiseBlocks)) {}
 
   void run() {
-    const bool map = outputs_.map.data != nullptr;
-    const bool scalars = outputs_.value != nullptr || outputs_.l1 != nullptr ||
-        outputs_.ssim != nullptr;
-    const bool gradients = outputs_.grad_input.data != nullptr;
-    const bool with_ssim = problem_.dssim != 0;
-
-    sum_weights(scalars || gradients);
-    if (map) {
-      run_ssim<Mode::kMap>(false);
-      return;
-    }
-    // SSIM has a part in the gradient, or in the scalars alone, or in neither; where
-    // it has none in the gradient, L1 is computed apart from it.
-    if (gradients && with_ssim) {
-      run_ssim<Mode::kGradient>(scalars);
-    } else {
-      if (with_ssim || outputs_.ssim != nullptr) {
-        run_ssim<Mode::kSums>(scalars);
-      }
-      if (!with_ssim) {
-        run_l1(scalars);
+    sum_weights();
+    if (passes_.ssim) {
+      if (!passes_.images_with_ssim) {
+        run_ssim<Mode::kSums>();
+      } else if (outputs_.map.data != nullptr) {
+        run_ssim<Mode::kMap>();
+      } else {
+        run_ssim<Mode::kGradient>();
       }
     }
-    if (scalars) {
+    if (passes_.l1) {
+      run_l1();
+    }
+    if (passes_.sums) {
       finish();
     }
   }
@@ -116,20 +98,22 @@ class Evaluation {
  private:
   const Problem& problem_;
   const Outputs& outputs_;
+  const Passes passes_;
   const DeviceScope& device_;
   Workspace workspace_;
-  Sums* partials_; // [kMaxBlocks]
-  Sums* l1_partials_; // [kElementwiseBlocks]
-  Sums* weight_partials_; // [kElementwiseBlocks]
-  unsigned blocks_ = 0, l1_blocks_ = 0; // whose partial sums are there
+  TermSums* ssim_partials_; // [kMaxBlocks]
+  TermSums* l1_partials_; // [kElementwiseBlocks]
+  WeightSums* weight_partials_; // [kElementwiseBlocks]
+  unsigned ssim_blocks_ = 0, l1_blocks_ = 0; // whose partial sums are there
   Normaliser normaliser_{};
 
-  void sum_weights(bool wanted) {
-    normaliser_.counts = {
-        pixels(problem_, map_region(problem_)),
-        pixels(problem_, l1_region(problem_))};
+  /// A map is not divided by anything, and sums are weighed as they are.
+  void sum_weights() {
+    normaliser_.counts = pixel_counts(problem_);
+    normaliser_.given = problem_.weight_sums;
     normaliser_.repeat = 1;
-    if (problem_.weight.data == nullptr || !wanted) {
+    if (problem_.weight.data == nullptr || problem_.weight_sums != nullptr ||
+        outputs_.map.data != nullptr) {
       return;
     }
     const auto params = weight_sum_params(problem_, weight_partials_);
@@ -142,52 +126,53 @@ class Evaluation {
     launch_weight_sum(params, static_cast<unsigned>(normaliser_.blocks));
   }
 
-  SSIMParams<T> ssim_params(bool sums) const {
+  /// `images`: the kernel writes the map or the gradients.
+  SSIMParams<T> ssim_params(bool images) const {
     SSIMParams<T> params{};
     params.input = image_of(problem_.input);
     params.target = image_of(problem_.target);
     params.weight = image_of(problem_.weight);
-    params.map = image_of(outputs_.map);
-    params.grad_input = image_of(outputs_.grad_input);
-    params.grad_target = image_of(outputs_.grad_target);
+    if (images) {
+      params.map = image_of(outputs_.map);
+      params.grad_input = image_of(outputs_.grad_input);
+      params.grad_target = image_of(outputs_.grad_target);
+    }
     params.batch = problem_.batch;
     params.channels = static_cast<int>(problem_.channels);
     params.height = static_cast<int>(problem_.height);
     params.width = static_cast<int>(problem_.width);
-    params.map_region = map_region(problem_);
-    params.l1_region = l1_region(problem_);
+    params.map_region = on_device(problem_.map_region);
+    params.own_region = on_device(problem_.own_region);
+    params.l1_region = on_device(l1_region(problem_));
     params.window.radius = problem_.window.radius;
     for (int k = 0; k <= kMaxRadius; ++k) {
       params.window.taps[k] = static_cast<T>(problem_.window.taps[k]);
     }
-    params.two_c1 = static_cast<T>(2 * problem_.c1);
-    params.data_range = static_cast<float>(problem_.data_range);
-    params.two_c2 = static_cast<T>(2 * problem_.c2);
-    params.l1 = static_cast<T>(problem_.l1);
-    params.dssim = static_cast<T>(problem_.dssim);
-    params.offset = static_cast<T>(problem_.offset);
-    params.l1_scale = problem_.l1;
-    params.dssim_scale = problem_.dssim;
-    params.divide = problem_.mean && problem_.weight.data != nullptr;
-    if (problem_.mean && !params.divide) {
-      params.l1_scale /= normaliser_.counts.l1;
-      params.dssim_scale /= normaliser_.counts.dssim;
-    }
+    const Constants& constants = problem_.constants;
+    params.inverse_unit = static_cast<T>(1 / constants.unit);
+    params.two_c1 = static_cast<T>(2 * constants.c1);
+    params.two_c2 = static_cast<T>(2 * constants.c2);
+    params.range = static_cast<float>(constants.range);
+    params.terms = problem_.terms;
+    params.unit = constants.unit;
+    params.mean = problem_.mean;
     params.normaliser = normaliser_;
-    params.partials = sums ? partials_ : nullptr;
     return params;
   }
 
   template <Mode kMode>
-  void run_ssim(bool sums) {
+  void run_ssim() {
     using P = Policy<T, kMode>;
-    auto params = ssim_params(sums);
+    auto params = ssim_params(passes_.images_with_ssim);
+    params.partials = passes_.sums ? ssim_partials_ : nullptr;
     const int radius = params.window.radius;
     const int strip_width = P::strip_width(radius);
-    params.strips = (params.width + strip_width - 1) / strip_width;
-    params.strip_length = params.height + P::halo_rows(radius);
+    const int own_rows = params.own_region.rows();
+    params.strips =
+        (params.own_region.columns() + strip_width - 1) / strip_width;
+    params.strip_length = own_rows + P::halo_rows(radius);
     const std::int64_t rows = problem_.batch * problem_.channels *
-        params.strips * std::int64_t(params.height);
+        params.strips * std::int64_t(own_rows);
     const std::int64_t sms = device_.multiprocessors();
     const auto blocks_of = [&](int least) {
       return (rows + least - 1) / least;
@@ -202,48 +187,47 @@ class Evaluation {
     } else {
       launch_forward(params, blocks);
     }
-    blocks_ = blocks;
+    ssim_blocks_ = blocks;
   }
 
-  void run_l1(bool sums) {
+  void run_l1() {
     const std::int64_t rows =
         problem_.batch * problem_.channels * problem_.height;
     const auto blocks =
         static_cast<unsigned>(std::min(rows, kElementwiseBlocks));
-    auto params = ssim_params(sums);
-    params.partials = sums ? l1_partials_ : nullptr;
+    auto params = ssim_params(!passes_.images_with_ssim);
+    params.partials = passes_.sums ? l1_partials_ : nullptr;
     launch_l1(params, blocks);
     l1_blocks_ = blocks;
   }
 
   void finish() {
     FinishParams params{};
-    const bool apart = l1_blocks_ != 0;
-    params.dssim_partials = partials_;
-    params.dssim_blocks = static_cast<int>(blocks_);
-    params.l1_partials = apart ? l1_partials_ : partials_;
-    params.l1_blocks = static_cast<int>(apart ? l1_blocks_ : blocks_);
+    params.ssim_partials = ssim_partials_;
+    params.ssim_blocks = static_cast<int>(ssim_blocks_);
+    // L1's sum is of the kernel with L1 alone, if that runs.
+    params.l1_partials = passes_.l1 ? l1_partials_ : ssim_partials_;
+    params.l1_blocks = static_cast<int>(passes_.l1 ? l1_blocks_ : ssim_blocks_);
     params.normaliser = normaliser_;
-    params.l1 = problem_.l1;
-    params.dssim = problem_.dssim;
-    params.offset = problem_.offset;
+    params.terms = problem_.terms;
+    params.unit = problem_.constants.unit;
     params.mean = problem_.mean;
     params.wide = sizeof(T) == 8;
     params.value = outputs_.value;
-    params.mean_l1 = outputs_.l1;
-    params.mean_ssim = outputs_.ssim;
+    params.l1 = outputs_.l1;
+    params.ssim = outputs_.ssim;
     launch_finish(params);
   }
 };
 
 } // namespace
 
-void evaluate(const Problem& problem, const Outputs& outputs, int device) {
+void run(const Problem& problem, const Outputs& outputs, int device) {
   const DeviceScope scope(device);
   if (problem.input.element == Element::kFloat64) {
-    Evaluation<double>(problem, outputs, scope).run();
+    Call<double>(problem, outputs, scope).run();
   } else {
-    Evaluation<float>(problem, outputs, scope).run();
+    Call<float>(problem, outputs, scope).run();
   }
 }
 
