@@ -12,7 +12,7 @@ torch::Tensor gaussian(std::int64_t size, double sigma) {
   return weights / weights.sum();
 }
 
-/// Image of the type that is computed in, with a batch dimension.
+/// The image with a batch dimension, in the type of the computation.
 torch::Tensor prepare(const torch::Tensor& image, torch::ScalarType type) {
   auto result = image.to(type);
   if (image.scalar_type() == torch::kUInt8) {

@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kRepetitions = 51; // each of one call
 
-/// The lightest training step there is: what the autograd engine costs the host.
+/// The smallest possible training step: it shows the cost of the autograd
+/// engine on the host.
 class EmptyFunction : public torch::autograd::Function<EmptyFunction> {
  public:
   static torch::Tensor forward(
@@ -33,7 +34,7 @@ class EmptyFunction : public torch::autograd::Function<EmptyFunction> {
 };
 
 Result empty_step(const Problem& problem) {
-  // Nobody wrote the value or the gradient: there is nothing to verify.
+  // No kernel wrote the value or the gradient, so there is nothing to verify.
   step(problem, [&] { return EmptyFunction::apply(problem.input); });
   return {};
 }
@@ -66,7 +67,7 @@ class Replay {
   Result captured_;
 };
 
-/// Bytes of the caching allocator, now and at their highest since `reset`.
+/// Bytes of the caching allocator: now, and the maximum since `resetPeakStats`.
 struct DeviceMemory {
   std::int64_t now, highest;
 };
@@ -81,7 +82,7 @@ DeviceMemory device_memory() {
 
 void warm_up(Row& row) {
   const Problem& problem = row.problem();
-  row.last = row.run(problem); // whatever the first call sets up once
+  row.last = row.run(problem); // the first call sets things up
   row.last = Result();
   c10::cuda::CUDACachingAllocator::resetPeakStats(c10::cuda::current_device());
   const auto before = device_memory().now;
@@ -93,8 +94,8 @@ void warm_up(Row& row) {
   row.warm = true;
 }
 
-/// Time on the GPU between two events around one call, with a flushed L2 cache, as
-/// Triton's do_bench takes it.
+/// GPU time between two events around one call. The L2 cache is flushed before,
+/// as Triton's do_bench does.
 void time_on_gpu(benchmark::State& state, Row& row) {
   static const auto flush = torch::empty(
       {256 << 20}, torch::device(torch::kCUDA).dtype(torch::kInt8));
@@ -105,8 +106,8 @@ void time_on_gpu(benchmark::State& state, Row& row) {
   at::cuda::CUDAEvent begin(cudaEventDefault), end(cudaEventDefault);
   for (auto _ : state) {
     row.last = Result();
-    // The GPU sleeps for some 5 ms, until everything is queued: no wait for the
-    // host is timed.
+    // The GPU sleeps for about 5 ms, until the host has queued everything. So
+    // the time does not include waiting for the host.
     at::cuda::sleep(10'000'000);
     flush.zero_();
     begin.record();
@@ -118,8 +119,8 @@ void time_on_gpu(benchmark::State& state, Row& row) {
   count(state, row);
 }
 
-/// Time that the host takes to queue a call. Few enough calls are queued that the
-/// host never waits for the GPU.
+/// Time that the host takes to queue a call. The queue stays short enough that
+/// the host never waits for the GPU.
 void time_on_host(benchmark::State& state, Row& row) {
   const Problem& problem = row.problem();
   if (!row.warm) {

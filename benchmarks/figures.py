@@ -1,14 +1,14 @@
-"""What fused_ssim_benchmark wrote, as figures: medians of the repetitions of each row."""
+"""Reads the output of fused_ssim_benchmark. A figure is the median of the repetitions of a row."""
 
 import json
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-# Lane operations that SSIM costs for each value (docs/design.md): value and gradient, value.
+# Lane operations of SSIM for each value (docs/performance.md).
 OPERATIONS = {"value_and_grad": 195, "value": 90}
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}
-# Lanes of float32 in a multiprocessor, where they are not 128.
+# float32 lanes of a multiprocessor, where they are not 128.
 GPU_LANES = {"7.5": 64, "8.0": 64}
 
 
@@ -56,12 +56,12 @@ class Figures:
         return [key for key in self._figures if key[0] == operation]
 
     def seconds(self, operation, shape, variant="float32", threads=1):
-        """None where the run has no such row."""
+        """None if the run has no such row."""
         figure = self._figures.get((operation, shape, variant, threads))
         return figure and figure.seconds
 
     def shapes(self, operation="value_and_grad"):
-        """Those of the operation, the smallest image first."""
+        """The sizes that the operation was timed at, the smallest image first."""
         found = {key[1]: self[key].counters["values"] for key in self.keys(operation)}
         return sorted(found, key=found.get)
 
@@ -69,7 +69,7 @@ class Figures:
         return sorted({key[3] for key in self._figures})
 
     def peak(self, threads=1):
-        """Multiply-adds of float32 a second: measured on the CPU, by clock and lanes on a GPU."""
+        """Multiply-adds of float32 a second: measured on the CPU, computed from clock and lanes on a GPU."""
         if self.device == "cuda":
             lanes = GPU_LANES.get(self.context["gpu_capability"], 128)
             return int(self.context["gpu_multiprocessors"]) * lanes * float(self.context["gpu_clock_hz"])

@@ -1,9 +1,9 @@
 // fused_ssim_benchmark [--scale=full|quick|smoke] [Google Benchmark's options]
 //
-// Rows are repeated in random order, one repetition at a time: what the machine does
-// besides hits all of them alike, and figures can be compared within a run. Ends
-// with an error where a timed call computed something wrong, and with 77 where the
-// filter leaves no row.
+// The repetitions of all rows run in random order. A load on the machine then
+// affects all rows alike, and figures of one run can be compared. The exit
+// status is 1 if a timed call computed a wrong result, and 77 if the filter
+// leaves no row.
 
 #include "memory.h"
 #include "peak.h"
@@ -17,7 +17,7 @@
 int main(int argc, char** argv) {
   namespace bench = fused_ssim::bench;
   bench::keep_freed_memory();
-  // The composition in true float32, as the library is.
+  // The composition computes in float32 rather than TF32, as the library does.
   at::globalContext().setAllowTF32CuDNN(false);
 
   const std::string flag = "--scale=";

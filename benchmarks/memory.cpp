@@ -33,7 +33,7 @@ void keep_freed_memory() {
 }
 
 std::optional<std::int64_t> peak_memory_of(const std::function<void()>& call) {
-  // What is free but resident would hide the first megabytes of the call.
+  // Free but resident memory would hide the first megabytes of the call.
   malloc_trim(0);
   {
     std::ofstream reset("/proc/self/clear_refs");

@@ -4,13 +4,13 @@
 
 namespace fused_ssim::bench {
 
-/// What an operation leaves behind; undefined where it computes none.
+/// The results of an operation; undefined where it computes none.
 struct Result {
   torch::Tensor value; // []
   torch::Tensor grad_input, grad_target; // as the images
   torch::Tensor image; // the copy
 
-  /// Of what is defined.
+  /// Bytes of the defined tensors.
   std::int64_t bytes() const;
 };
 

@@ -1,17 +1,17 @@
-// Multiply-adds as fast as the instruction set allows. Compiled once for each; no
-// header is included, so that nothing compiled for one set can be linked into
-// another's code.
+// Multiply-adds as fast as the instruction set allows. This file is compiled
+// once for each set. It includes no header, so the linker cannot use a function
+// of one set in the code of another.
 
 namespace fused_ssim::bench {
 
 using Vector = float __attribute__((vector_size(FUSED_SSIM_PEAK_BYTES)));
 
-/// `steps` times 12 multiply-adds of vectors. They do not depend on each other:
-/// two units of four cycles' latency need 8, and 12 with the two constants fit
-/// into 16 registers.
+/// `steps` times 12 multiply-adds of vectors. They do not depend on each other.
+/// Two units with a latency of four cycles need 8 of them. 12 and the two
+/// constants fit into 16 registers.
 float FUSED_SSIM_PEAK(long steps) {
   constexpr int kChains = 12;
-  volatile float opaque = 0.5F; // or the compiler would work out the result
+  volatile float opaque = 0.5F; // hides the value from the compiler
   const Vector factor = Vector{} + opaque;
   const Vector term = factor * factor;
   Vector chain[kChains];

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws what fused_ssim_benchmark measured: time against pixels, with the floors as lines.
+"""Plots the figures of fused_ssim_benchmark: time against pixels, with the floors as lines.
 
     plot.py FOLDER FILE.json...     writes FOLDER/NAME.png for each NAME.json
 """
@@ -25,7 +25,7 @@ LINES = {
 
 def draw(run, threads, axes):
     values = lambda shape: run["value_and_grad", shape, "float32", threads].counters["values"]
-    # Batches would not lie on the line of single images.
+    # Batches do not lie on the line of single images.
     shapes = [shape for shape in run.shapes() if shape.count("x") == 1]
     for operation, (label, colour) in LINES.items():
         seen = [(values(s) / 3, run.seconds(operation, s, threads=threads)) for s in shapes]

@@ -6,7 +6,7 @@
 namespace fused_ssim::bench {
 namespace {
 
-/// Noise on noise: the time does not depend on what is in an image.
+/// Noise: the time does not depend on the content of an image.
 struct Images {
   torch::Tensor input; // [C, H, W] or [N, C, H, W] float32
   torch::Tensor bytes; // as input, uint8
@@ -75,12 +75,12 @@ Problem make_problem(
       result.options.window_size(7);
       break;
     case Variant::kWindow31:
-      // As wide as the window lets it be.
+      // The largest sigma that makes sense for this window.
       result.options.window_size(31).sigma(4.5);
       break;
     case Variant::kBFloat16:
     case Variant::kFloat16:
-      // The gradient of a mean over millions is below the smallest float16.
+      // In float16, the gradient of a mean over millions of values is 0.
       result.options.reduction(torch::kSum);
       break;
     case Variant::kFloat32:

@@ -15,13 +15,13 @@ struct Shape {
   std::int64_t values() const {
     return batch * channels * height * width;
   }
-  /// "1080x1920" for one image of 3 channels, "5x5x1080x1920" otherwise, "none"
-  /// without a value.
+  /// "1080x1920" for one image of 3 channels, "5x5x1080x1920" for others, and
+  /// "none" for a shape without values.
   std::string name() const;
 };
 
-/// What differs from contiguous float32 images, a gradient to the input and a
-/// window of 11.
+/// The difference from the usual problem: contiguous float32 images, a gradient
+/// to the input, and a window of 11.
 enum class Variant {
   kFloat32,
   kUInt8Target,
@@ -37,7 +37,7 @@ enum class Variant {
 
 const char* name(Variant variant);
 
-/// Images, and what is to be done with them.
+/// The images and options of one call.
 struct Problem {
   torch::Tensor input; // [C, H, W], or [N, C, H, W] where N > 1; requires grad
   torch::Tensor target; // as input, or uint8; requires grad for kBothGradients
@@ -47,8 +47,9 @@ struct Problem {
   SSIMOptions ssim_options() const;
 };
 
-/// The same images whatever the variant, but for rounding; made when first asked
-/// for, and kept. scripts/compare_peers.py makes them too, from the same seed.
+/// The images are the same for each variant, except for rounding. They are made
+/// at the first call and kept. scripts/compare_peers.py makes the same images
+/// from the same seed.
 const Problem& problem(Shape shape, Variant variant, torch::Device device);
 
 } // namespace fused_ssim::bench

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tables, in Markdown, of what fused_ssim_benchmark measured, and of what is wanted.
+"""Prints tables in Markdown: the figures of fused_ssim_benchmark, and how they compare with what is wanted.
 
     report.py FILE.json...
 """
@@ -13,7 +13,7 @@ AT = "1080x1920"  # what the variants are measured at
 
 
 class Wanted:
-    """Collects what is wanted and seen; a row whose figures a run lacks is left out."""
+    """Collects wanted and measured figures. A row without figures in the run is left out."""
 
     def __init__(self):
         self.rows = []
@@ -56,13 +56,14 @@ def variants(wanted, run, threads, limits):
         operation = "autograd_step" if variant == "both_gradients" else "value_and_grad"
         seen = ratio(run.seconds(operation, AT, variant, threads), run.seconds(operation, AT, "float32", threads))
         where = f"{AT}, threads {threads}" if run.device == "cpu" else AT
-        # Rounded: a limit of 1.00 is no matter of the third digit.
+        # Rounded, because the third digit does not matter.
         wanted(f"{variant} / float32", where, seen and round(seen, 2), limit, True, times)
 
 
 def cpu_wanted(run):
     wanted = Wanted()
-    # Of the peak, for value and gradient and for the value; nothing is wanted of other sets.
+    # The wanted share of the peak, for value and gradient and for the value.
+    # Other sets have none.
     shares = {"avx512": (0.60, 0.45), "avx2": (0.72, 0.55)}.get(run.context["instruction_set"])
     for shape in [s for s in LARGE if s in run.shapes()]:
         for i, (operation, composition, factor) in enumerate(
@@ -98,7 +99,7 @@ def cpu_wanted(run):
         extra = [run["value_and_grad", shape, "float32", threads].extra_bytes for shape in run.shapes()]
         if None not in extra:
             wanted("memory beyond the gradient", f"largest, {where}", max(extra), 4 * 2**20, True, mebibytes)
-        # 11 taps cost 1; cost follows the taps.
+        # The cost of a window is proportional to its taps; 11 taps cost 1.
         limits = {
             "uint8_target": 1.10, "permuted": 1.25, "bfloat16": 1.25, "float16": 1.25, "mask": 1.20,
             "both_gradients": 1.40, "window_7": 1.00, "window_31": 31 / 11,
@@ -142,7 +143,7 @@ def table(header, rows):
 
 
 def figures_table(run):
-    """Every row: its time, and that in the measures that compare it."""
+    """Every row: its time, and its ratios to the peak, the composition and a copy."""
     unit, factor = ("us", 1e6) if run.device == "cuda" else ("ms", 1e3)
     operations = ["copy", "value", "value_and_grad", "autograd_step", "graph_replay", "composition_value",
                   "composition_step", "host_autograd_step", "host_empty_step"]  # fmt: skip

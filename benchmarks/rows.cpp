@@ -12,20 +12,20 @@
 namespace fused_ssim::bench {
 namespace {
 
-constexpr double kOneCall = 1e-9; // s: what any call takes longer than
+constexpr double kOneCall = 1e-9; // s; every call takes longer
 
 std::vector<std::unique_ptr<Row>>& rows() {
   static std::vector<std::unique_ptr<Row>> all;
   return all;
 }
 
-/// Its time is that of a training loop's later steps: threads started, caches
-/// warm, the heap's pages there (memory.h).
+/// The time is that of a later step of a training loop: the threads run, the
+/// caches are warm, and the heap has its pages (memory.h).
 void time_on_cpu(benchmark::State& state, Row& row) {
   at::set_num_threads(row.threads);
   const Problem& problem = row.problem();
   if (!row.warm) {
-    row.last = row.run(problem); // whatever the first call sets up once
+    row.last = row.run(problem); // the first call sets things up
     row.last = Result();
     const auto peak = peak_memory_of([&] { row.last = row.run(problem); });
     if (peak.has_value()) {
@@ -33,7 +33,8 @@ void time_on_cpu(benchmark::State& state, Row& row) {
     }
     row.warm = true;
   }
-  // Again in each repetition: to measure another row's memory, the heap was trimmed.
+  // Another row may have trimmed the heap to measure its memory. So each
+  // repetition warms it again.
   row.last = Result();
   row.last = row.run(problem);
   for (auto _ : state) {
@@ -53,7 +54,7 @@ void time_multiply_adds(benchmark::State& state, Row& row) {
   state.counters["operations"] = static_cast<double>(operations);
 }
 
-/// Read both images, write the gradients: no implementation moves less.
+/// Every implementation has to read both images and to write the gradients.
 std::int64_t least_traffic(const Row& row) {
   const Problem& problem = row.problem();
   const auto images = problem.input.nbytes() +

@@ -12,7 +12,7 @@
 
 namespace fused_ssim::bench {
 
-/// How much is measured.
+/// The size of a run.
 struct Scale {
   std::vector<Shape> shapes;
   Shape variants_at; // one of them
@@ -24,7 +24,7 @@ struct Scale {
 /// "full", "quick" or "smoke"; nullopt for another name.
 std::optional<Scale> scale_named(const std::string& name);
 
-/// What is measured. Its name is DEVICE/OPERATION/SHAPE/VARIANT/threads:N.
+/// One measurement. Its name is DEVICE/OPERATION/SHAPE/VARIANT/threads:N.
 struct Row {
   torch::Device device;
   std::string operation;
@@ -36,7 +36,8 @@ struct Row {
   std::string name() const;
   const Problem& problem() const;
 
-  /// What the last timed call left, and the memory that a call takes beyond it.
+  /// The results of the last timed call, and the memory that a call takes
+  /// beyond them.
   Result last = {};
   std::optional<std::int64_t> extra_bytes = std::nullopt;
   bool warm = false;
@@ -50,13 +51,13 @@ benchmark::internal::Benchmark* add_row(
 void add_cpu_rows(const Scale& scale);
 void add_cuda_rows(const Scale& scale); // where it was built with CUDA
 
-/// The counters of a row, once it is timed: of one call, "values" and "bytes" of
-/// its images, "extra_bytes", and the "result". What they come to (shares, ratios)
-/// is left to report.py, which has the medians of all rows.
+/// Sets the counters of a timed row, for one call: "values" and "bytes" of its
+/// images, "extra_bytes", and "result". report.py computes shares and ratios,
+/// because it has the medians of all rows.
 void count(benchmark::State& state, const Row& row);
 
-/// Compares what the rows that ran left behind with the composition. Prints what is
-/// wrong, and returns whether nothing is.
+/// Compares the results of all rows that ran with the composition. Prints the
+/// errors, and returns whether there are none.
 bool verify_rows();
 
 } // namespace fused_ssim::bench

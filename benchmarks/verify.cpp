@@ -7,7 +7,7 @@
 namespace fused_ssim::bench {
 namespace {
 
-/// The composition's results, each computed once: it takes seconds.
+/// The results of the composition. Each takes seconds, so it is computed once.
 const Result& expected(
     const Shape& shape,
     Variant variant,
@@ -25,7 +25,7 @@ const Result& expected(
   return entry->second;
 }
 
-/// Relative distance, in L2, of two tensors.
+/// The relative L2 distance of two tensors.
 double distance(const torch::Tensor& a, const torch::Tensor& b) {
   const auto wide = b.to(torch::kFloat64);
   return ((a.to(torch::kFloat64) - wide).norm() / wide.norm()).item<double>();
@@ -40,8 +40,8 @@ std::string verify(
     torch::Device device) {
   const Problem& of = problem(shape, variant, device);
   const auto type = of.input.scalar_type();
-  // float32 is what the composition's rounding allows; the gradient in a half
-  // type carries its own.
+  // The tolerance of float32 is the rounding error of the composition. A
+  // gradient in a half type has its own rounding error.
   const double value_tolerance = type == torch::kFloat64 ? 1e-11 : 1e-4;
   const double gradient_tolerance = type == torch::kFloat64 ? 1e-10
       : type == torch::kFloat32                             ? 1e-4

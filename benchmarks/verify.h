@@ -6,8 +6,9 @@
 
 namespace fused_ssim::bench {
 
-/// Compares what a timed call of `operation` left with the plain composition on
-/// the same images. Returns what is wrong; empty where nothing is.
+/// Compares the result of a timed call of `operation` with the plain
+/// composition on the same images. Returns the errors as text, or an empty
+/// string.
 std::string verify(
     const Result& result,
     Shape shape,

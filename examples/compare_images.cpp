@@ -30,7 +30,7 @@ struct CompareConfig {
 
 struct Comparison {
   double ssim, l1, psnr;
-  torch::Tensor map; // [C, H, W], less the border with padding valid
+  torch::Tensor map; // [C, H, W]; without the border for padding valid
 };
 
 CompareConfig parse(CLI::App& app, int argc, char** argv) {
@@ -81,7 +81,7 @@ Comparison compare(
           a, b, fused_ssim::SSIMOptions(options).reduction(torch::kNone))};
 }
 
-/// With 9 significant digits.
+/// Rounded to 9 significant digits.
 double rounded(double value) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.9g", value);
@@ -129,7 +129,7 @@ void compare_images(CLI::App& app, int argc, char** argv) {
                            .window_size(config.window_size)
                            .sigma(config.sigma);
   const auto device = choose_device(config.device);
-  // In float64, so that the 9 digits printed are those of the files.
+  // float64, so that the 9 printed digits are right.
   const auto a = load_image(config.a, torch::kFloat64);
   const auto b = load_image(config.b, torch::kFloat64);
   check_same_size(b, a);

@@ -19,7 +19,8 @@ constexpr int64_t kInk = 2; // width and height of a glyph's pixel
 constexpr int64_t kCaptionHeight = kInk * kGlyphHeight + kMargin / 2;
 constexpr int64_t kMinWidth = 26 * kInk * (kGlyphWidth + 1); // the caption's
 
-/// [3, h, w] on the CPU: averaged down to 384 pixels, or, if tiny, in blocks.
+/// [3, h, w] on the CPU. A large image is averaged down to 384 pixels. A small
+/// one is enlarged by a whole factor.
 torch::Tensor fit(const torch::Tensor& image) { // [C, H, W]
   constexpr int64_t largest = 384, smallest = 192;
   auto fitted = image.detach().cpu().to(torch::kFloat32);

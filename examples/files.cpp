@@ -26,7 +26,7 @@ using File = std::unique_ptr<std::FILE, Close>;
       (path.empty() ? "''" : path) + ": " + what + ": " + std::strerror(error));
 }
 
-/// A file's name while it is being written; the file goes with it.
+/// A temporary file name. The destructor removes the file.
 class Temporary {
  public:
   explicit Temporary(const std::string& path)
@@ -37,7 +37,7 @@ class Temporary {
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
 
-  /// 0, or the errno of what failed.
+  /// 0, or the errno of the call that failed.
   int write(const void* data, std::size_t size) const {
     File file(std::fopen(path_.c_str(), "wb"));
     if (!file) {
@@ -58,9 +58,9 @@ class Temporary {
   std::string path_;
 };
 
-/// 0 where the folder exists in the end, or the errno of what failed. Not
-/// std::filesystem: LibTorch's binaries export one of their own, of another
-/// compiler, which gets called instead and crashes in places.
+/// 0 if the folder exists in the end, otherwise the errno of the failure. It
+/// does not use std::filesystem: the LibTorch binaries export a std::filesystem
+/// of another compiler. The program then calls that one and may crash.
 int make_directories(const std::string& path) {
   for (auto end = path.find('/', 1); end != std::string::npos;
        end = path.find('/', end + 1)) {

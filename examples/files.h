@@ -9,12 +9,13 @@ namespace programs {
 /// The bytes of a file. Throws BadInput where it cannot be read.
 std::vector<unsigned char> read_file(const std::string& path);
 
-/// Writes a file as a whole or not at all: under a temporary name in the same
-/// folder, renamed when complete. Throws BadInput where that fails.
+/// Writes the whole file or nothing: it writes a temporary file in the same
+/// folder and renames it. Throws BadInput if that fails.
 void write_file(const std::string& path, const void* data, std::size_t size);
 
-/// Creates the folder where there is none, and tries that a file can be written
-/// there. Throws BadInput otherwise: better now than after a long run.
+/// Creates the folder if there is none, and tests that a file can be written
+/// there. Throws BadInput otherwise. An error now is better than one after a
+/// long run.
 void prepare_output_directory(const std::string& path);
 
 } // namespace programs

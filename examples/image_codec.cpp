@@ -37,7 +37,7 @@ Pixels decode_image(
 }
 
 void check_dimensions(const Pixels& pixels, const std::string& name) {
-  // Divided, not multiplied: a PNG may claim 2^31 x 2^31.
+  // A division instead of a product, because a PNG may claim 2^31 x 2^31.
   if (pixels.width > kMaxPixels / pixels.height) {
     throw BadInput(
         name + ": expected at most " + std::to_string(kMaxPixels) +

@@ -6,7 +6,7 @@
 
 namespace programs {
 
-/// Samples as an image file holds them: no colour management, no rotation.
+/// Samples as an image file holds them, without colour management or rotation.
 struct Pixels {
   std::int64_t width = 0, height = 0;
   int channels = 0; // 1 grey, 3 red green blue
@@ -15,9 +15,10 @@ struct Pixels {
   std::vector<unsigned char> bytes; // [height, width, channels, sample bytes]
 };
 
-/// Decodes a PNG (any colour type, bit depth and interlacing) or a JPEG (grey or
-/// colour). `name` is what messages call it. Throws BadInput for anything else,
-/// for damaged or truncated files, and for more than 2^27 pixels.
+/// Decodes a PNG (any colour type, bit depth and interlacing) or a JPEG (grey
+/// or colour). `name` is the file's name in messages. Throws BadInput for
+/// anything else, for damaged or truncated files, and for more than 2^27
+/// pixels.
 Pixels decode_image(
     const std::vector<unsigned char>& file,
     const std::string& name);
@@ -29,8 +30,8 @@ Pixels decode_jpeg(
     const std::vector<unsigned char>& file,
     const std::string& name);
 
-/// Throws BadInput where an image claims to be larger than what is read. Called
-/// by the decoders before they allocate.
+/// Throws BadInput if an image claims to be larger than the limit. The decoders
+/// call it before they allocate.
 void check_dimensions(const Pixels& pixels, const std::string& name);
 
 /// Encodes a PNG; one byte a sample.

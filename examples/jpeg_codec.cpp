@@ -1,17 +1,17 @@
-// libjpeg reports an error through a callback that must not return. Ours leaves
-// it by longjmp, which skips destructors: what can fail runs inside `guarded`, as
-// with libpng.
+// libjpeg reports an error through a callback that must not return. Our
+// callback leaves it by longjmp, which skips destructors. So every call that
+// can fail runs inside `guarded`, as with libpng.
 
 #include "image_codec.h"
 #include "program.h"
 
-// jpeglib.h uses FILE and size_t without including what declares them.
+// jpeglib.h uses FILE and size_t without including their headers.
 #include <cstddef>
 #include <cstdio>
 
 #include <jpeglib.h>
 
-// After jpeglib.h, whose configuration numbers the messages.
+// After jpeglib.h, whose configuration determines the numbers of the messages.
 #include <jerror.h>
 
 #include <csetjmp>
@@ -32,8 +32,9 @@ struct Errors {
   std::longjmp(errors->jump, 1);
 }
 
-/// libjpeg only warns of missing or broken data, and makes up the rest of the
-/// picture. Other warnings, such as bytes between two markers, are harmless.
+/// libjpeg only warns of missing or damaged data, and invents the rest of the
+/// picture. Here such a warning is an error. Other warnings, such as bytes
+/// between two markers, are harmless.
 void on_message(j_common_ptr jpeg, int level) {
   if (level >= 0) {
     return;

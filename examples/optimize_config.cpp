@@ -15,7 +15,8 @@ namespace {
 
 using nlohmann::json;
 
-/// Every option once, for the command line, the JSON file and metrics.json.
+/// Visits each option once, for the command line, the JSON file and
+/// metrics.json.
 template <typename Config, typename Visitor>
 void for_each_option(Config& config, const Visitor& visit) {
   visit("target", config.target, "Photograph to reach: PNG or JPEG");
@@ -87,7 +88,7 @@ void apply_file(
     if (found == file.end()) {
       return;
     }
-    // A wrong type is an error even where the command line overrules it.
+    // A wrong type is an error even if the command line overrides the value.
     auto value = field;
     assign(path + ": " + name, *found, value);
     if (app.count(std::string("--") + name) == 0) {

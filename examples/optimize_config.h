@@ -11,7 +11,7 @@ class App;
 
 namespace programs {
 
-/// What optimize_image is asked to do.
+/// The options of optimize_image.
 struct OptimizeConfig {
   std::string target;
   std::string init = "noise";
@@ -25,11 +25,11 @@ struct OptimizeConfig {
   std::string output_dir = "out";
 };
 
-/// Reads the command line and the file of --config, where the command line does
-/// not say the same thing. Throws CLI::ParseError or BadInput.
+/// Reads the command line and the file of --config. The command line overrides
+/// the file. Throws CLI::ParseError or BadInput.
 OptimizeConfig parse_optimize_config(CLI::App& app, int argc, char** argv);
 
-/// With the names of the command line, fit to be given to --config again.
+/// Has the names of the command line, so it can be given to --config again.
 nlohmann::ordered_json to_json(const OptimizeConfig& config);
 
 } // namespace programs

@@ -1,8 +1,9 @@
-// Optimises an image toward a photograph with L1 + D-SSIM and Adam, as a trainer
-// of gaussian splatting optimises what it renders. The loop is in `optimize`.
+// Optimises an image toward a photograph with L1 + D-SSIM and Adam. A trainer
+// of gaussian splatting optimises its renders in the same way. The loop is in
+// `optimize`.
 //
-// The pixels are free parameters: nothing keeps them in [0, 1], and all figures
-// are those of the unclamped image. Only the PNG files are clamped.
+// The pixels are free parameters and may leave [0, 1]. All figures are those of
+// the unclamped image. Only the PNG files are clamped.
 
 #include "contact_sheet.h"
 #include "device.h"
@@ -32,7 +33,8 @@ using nlohmann::ordered_json;
 
 volatile std::sig_atomic_t interrupted = 0;
 
-/// The first Ctrl-C (or SIGTERM) ends the loop, the second one the program.
+/// The first Ctrl-C (or SIGTERM) ends the loop, and the second one ends the
+/// program.
 void catch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = [](int) { interrupted = 1; };
@@ -95,16 +97,16 @@ Run optimize(
                            .padding(parse_padding(config.padding));
   auto loss = fused_ssim::L1DSSIMLoss(options);
   auto image = start.clone().requires_grad_();
-  // At a constant rate the pixels end up circling around their targets; a longer
-  // memory of the gradient than Adam's usual 0.9 makes the circles smaller: SSIM
-  // 0.9992 instead of 0.9985 after 300 steps toward a portrait of 512 x 512.
-  // A pixel's gradient is about 1 / number of pixels, below Adam's usual epsilon
-  // of 1e-8 for large images.
+  // At a constant rate the pixels end up circling around their targets. A
+  // longer memory of the gradient than Adam's usual 0.9 makes the circles
+  // smaller: after 300 steps toward a portrait of 512 x 512, SSIM is 0.9992
+  // instead of 0.9985. The gradient of a pixel is about 1 / number of pixels.
+  // For large images that is below Adam's usual epsilon of 1e-8.
   torch::optim::Adam optimizer(
       {image},
       torch::optim::AdamOptions(config.lr).betas({0.95, 0.999}).eps(1e-15));
 
-  // Reading a figure waits for the device, so it is not done at every step.
+  // Reading a figure waits for the device, so only some steps do it.
   const auto interval = std::max<int64_t>(1, config.steps / 100);
   const std::set<int64_t> stages = {
       config.steps / 60,
@@ -144,7 +146,7 @@ Run optimize(
   return run;
 }
 
-/// The target, and the image to start from, of the same size.
+/// The target, and a start image of the same size.
 std::pair<Image, Image> load_images(const OptimizeConfig& config) {
   const auto load = [&](const std::string& path) {
     auto image = load_image(path);
@@ -165,7 +167,7 @@ std::pair<Image, Image> load_images(const OptimizeConfig& config) {
     check_holds_window(target, fused_ssim::L1DSSIMLossOptions().window_size());
   }
   if (config.init == "noise") {
-    // Drawn on the CPU: the same noise for every device.
+    // Drawn on the CPU, so that every device gets the same noise.
     torch::manual_seed(static_cast<uint64_t>(config.seed));
     return {target, {torch::rand(target.pixels.sizes()), "noise"}};
   }

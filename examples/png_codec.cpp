@@ -1,6 +1,6 @@
-// libpng reports an error by longjmp, which skips destructors. So every call that
-// can fail runs inside `guarded`, whose callable owns nothing, and whatever owns
-// memory lives outside of it.
+// libpng reports an error by longjmp, which skips destructors. So every call
+// that can fail runs inside `guarded`. Its callable owns no memory; the owners
+// of memory are outside of it.
 
 #include "image_codec.h"
 #include "program.h"
@@ -15,7 +15,7 @@ namespace programs {
 
 namespace {
 
-/// What is left of the file.
+/// The rest of the file.
 struct Source {
   const unsigned char* data;
   std::size_t size;

@@ -42,7 +42,7 @@ void ProgressBar::report(std::int64_t step, const std::string& news) {
   } else if (step >= next_line_ || step == steps_) {
     const auto text = news_ + speed(step);
     std::printf("step %ld/%ld  %s\n", long(step), long(steps_), text.c_str());
-    // Whoever reads the pipe wants to see it now.
+    // The reader of a pipe wants to see the line now.
     std::fflush(stdout);
     next_line_ = step + std::max<std::int64_t>(1, steps_ / 10);
   }
@@ -54,7 +54,7 @@ void ProgressBar::draw(std::int64_t step) {
   auto line = "[" + std::string(done, '#') + std::string(width - done, '.') +
       "] " + std::to_string(step) + "/" + std::to_string(steps_) + "  " +
       news_ + speed(step);
-  // A line that wraps could not be drawn over.
+  // A line that wraps could not be overwritten.
   winsize window = {};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) {
     line = line.substr(0, window.ws_col - 1);

@@ -6,8 +6,8 @@
 
 namespace programs {
 
-/// Progress on standard output: a bar that redraws itself on a terminal, a plain
-/// line every tenth of the way where the output goes to a file or a pipe.
+/// Progress on standard output. On a terminal it is a bar that redraws itself.
+/// In a file or a pipe it is a plain line after every tenth of the steps.
 class ProgressBar {
  public:
   explicit ProgressBar(std::int64_t steps);
@@ -16,9 +16,9 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  /// Says how far the work is; cheap enough for every step.
+  /// Sets the current step. It is cheap enough to be called at every step.
   void advance(std::int64_t step);
-  /// The same with news to show, such as "loss 0.01".
+  /// The same with a text to show, such as "loss 0.01".
   void report(std::int64_t step, const std::string& news);
 
   double seconds() const; // since construction

@@ -5,10 +5,12 @@ prints tables in Markdown. Run scripts/benchmark.sh first: it sets up and builds
     scripts/compare_peers.py [--repetitions N]
 
 The packages come from PyPI, without their dependencies, into a folder of their own under
-~/.cache/fused_ssim: the torch that is there stays as it is. A step is the value and the
-gradient of 0.8 L1 + 0.2 (1 - SSIM), forward and backward; a value is the mean SSIM alone.
-On the CPU a figure is the median of N calls, in turns with the other packages' (fused_ssim's:
-of its own program, just before), on CUDA that of Triton's do_bench.
+~/.cache/fused_ssim. The installed torch stays as it is. A step is the value and the gradient
+of 0.8 L1 + 0.2 (1 - SSIM), forward and backward. A value is the mean SSIM alone.
+
+On the CPU a figure is the median of N calls, and the packages take turns. The figures of
+fused_ssim come from its own program, which runs just before. On CUDA a figure is the median of
+Triton's do_bench.
 """
 
 import argparse
@@ -33,7 +35,7 @@ SHAPES = {"cpu": ["545x980", "1080x1920"], "cuda": ["545x980", "1080x1920", "216
 
 
 def restart_with_torch():
-    """Continues under a Python that has torch, with the packages and a warm heap."""
+    """Starts this script again under a Python that has torch and the packages, with a warm heap."""
     python = sys.executable
     if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode:
         python = str(CACHE / "venv/bin/python")
@@ -43,7 +45,8 @@ def restart_with_torch():
         subprocess.run([*pip, "--target", str(PEERS), *PACKAGES], check=True)
         (PEERS / "installed").touch()
     environment = dict(os.environ, PYTHONPATH=str(PEERS))
-    # What fused_ssim_benchmark does too: freed memory is kept, so that no page fault is timed.
+    # As fused_ssim_benchmark does: keep freed memory, so that the times include
+    # no page faults.
     environment["GLIBC_TUNABLES"] = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647"
     environment["FUSED_SSIM_COMPARE_PEERS"] = "restarted"
     os.execve(python, [python, *sys.argv], environment)
@@ -63,7 +66,7 @@ def peers():
     import pytorch_msssim
     import torchmetrics.functional.image
 
-    # "same" where a package has it; pytorch-msssim has "valid" only.
+    # "same" if the package has it. pytorch-msssim has "valid" only.
     return {
         "pytorch-msssim": lambda x, y: pytorch_msssim.ssim(x, y, data_range=1.0),
         "torchmetrics": lambda x, y: torchmetrics.functional.image.structural_similarity_index_measure(
@@ -74,7 +77,7 @@ def peers():
 
 
 def images(shape, device):
-    """Those of benchmarks/problem.cpp: the same generator, seed and order."""
+    """The images of benchmarks/problem.cpp, by the same generator, seed and order."""
     height, width = map(int, shape.split("x"))
     torch.manual_seed(0)
     target = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
@@ -137,7 +140,8 @@ def compare(device, repetitions):
         x, y = images(shape, device)
         wanted = own["value", shape, "float32", 1].counters["result"]
         for package, ssim in peers().items():
-            # They differ in what they do at the border, by less than 0.002 here.
+            # The packages treat the border in different ways. Here that changes
+            # the value by less than 0.002.
             if abs(value_of(ssim, x, y).item() - wanted) > 0.002:
                 sys.exit(f"compare_peers: {package} gives {value_of(ssim, x, y).item()}, fused_ssim {wanted}")
         for threads in own.threads():

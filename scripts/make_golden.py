@@ -6,10 +6,10 @@
         torchmetrics==1.8.2 torch==2.11.0
     /tmp/golden/bin/python scripts/make_golden.py
 
-SSIM with padding `valid` is what all of them agree on; `same` comes from
-scikit-image and images with zeros around them. The images are integer formulas,
-which tests/golden_test.cpp repeats, so that only results are stored. Each file holds
-the command and the versions that made it.
+All packages agree on SSIM with padding `valid`. SSIM with `same` comes from
+scikit-image and images with zeros around them. Integer formulas give the images, and
+tests/golden_test.cpp repeats them, so the files hold only results. Each file also
+holds the command and the versions that made it.
 """
 
 import json
@@ -34,7 +34,7 @@ IMAGES = [
     ("bright", (1, 40, 29)),
     ("unlike", (4, 16, 61)),
 ]
-# A multiple of the number of pixels would pick one column only.
+# No multiple of the width of an image: it would pick one column only.
 SAMPLE_STEP = 37
 
 
@@ -71,7 +71,7 @@ def samples(array):
 
 
 def cases(evaluate, settings):
-    """evaluate(x, y, **setting) gives what a case stores beside its inputs."""
+    """evaluate(x, y, **setting) returns the results that a case stores beside its inputs."""
     result = []
     for setting in settings:
         for name, shape in IMAGES:
@@ -93,8 +93,8 @@ def by_scikit_image(x, y, window_size, sigma, padding):
     border = gaussian_border(sigma)
     assert border == window_size // 2
     if padding == "same":
-        # Zeros around the images: a window of the padded image that lies inside
-        # it is one of the image that reaches over its border.
+        # Zeros around the images: windows inside the padded image are the
+        # windows of the image that reach over its border.
         around = ((0, 0), (border, border), (border, border))
         x, y = np.pad(x, around), np.pad(y, around)
     mean, full = structural_similarity(
@@ -108,7 +108,7 @@ def by_scikit_image(x, y, window_size, sigma, padding):
         full=True,
     )
     inside = full[:, border : full.shape[1] - border, border : full.shape[2] - border]
-    # scikit-image crops by the same border, so that its mean is this one.
+    # scikit-image crops by the same border, so both means are equal.
     assert abs(inside.mean() - mean) < 1e-12
     return {"mean": float(mean), "map": samples(inside)}
 
@@ -148,7 +148,8 @@ def write(name, packages, tolerance, gradient_tolerance, content):
     document = {
         "command": COMMAND,
         "versions": {package: version(package) for package in packages},
-        # Of the mean, and of a gradient relative to its largest element.
+        # Tolerances of the mean, and of the gradient relative to its largest
+        # element.
         "tolerance": tolerance,
         "gradient_tolerance": gradient_tolerance,
         "cases": content,
@@ -174,8 +175,9 @@ def main():
             ],
         ),
     )
-    # Its window is rounded to float32 and then no longer has a sum of 1, which costs
-    # 1.4e-5 (of the gradient 1e-4) where E[x^2] - mu^2 is a small difference ("bright").
+    # pytorch-msssim rounds its window to float32, whose sum is then no longer
+    # 1. That costs 1.4e-5 (1e-4 of the gradient) where E[x^2] - mu^2 is a small
+    # difference ("bright").
     write(
         "pytorch_msssim",
         ["pytorch-msssim", "torch"],

@@ -87,10 +87,10 @@ struct RegionOf {
   FUSED_SSIM_HOST_DEVICE bool has_column(Index column) const {
     return column >= column_begin && column < column_end;
   }
-  Index rows() const {
+  FUSED_SSIM_HOST_DEVICE Index rows() const {
     return row_end > row_begin ? row_end - row_begin : 0;
   }
-  Index columns() const {
+  FUSED_SSIM_HOST_DEVICE Index columns() const {
     return column_end > column_begin ? column_end - column_begin : 0;
   }
 };

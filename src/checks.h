@@ -202,6 +202,18 @@ inline void check_images(
       input.sizes(),
       " and ",
       target.sizes());
+  if (input.is_cuda()) {
+    constexpr std::int64_t kMost = std::numeric_limits<int>::max() / 2;
+    TORCH_CHECK(
+        input.size(-3) <= kMost && input.size(-2) <= kMost &&
+            input.size(-1) <= kMost,
+        o.name,
+        ": expected at most ",
+        kMost,
+        " channels, rows and columns on CUDA (the number of elements has no "
+        "limit), but got input of shape ",
+        input.sizes());
+  }
   TORCH_CHECK(
       !o.valid ||
           (input.size(-2) >= o.window_size && input.size(-1) >= o.window_size),
@@ -261,8 +273,10 @@ inline void check_mask(
       ", but got ",
       mask.sizes());
   if (mask.is_cpu() && mask.scalar_type() != torch::kBool && mask.numel() > 0) {
-    // The order of the comparisons finds a NaN, which both extremes then are.
-    const auto least = mask.detach().min().item<double>();
+    // A NaN is both extremes; some machines show its sign.
+    auto least = mask.detach().min().item<double>();
+    least =
+        std::isnan(least) ? std::numeric_limits<double>::quiet_NaN() : least;
     TORCH_CHECK(
         least >= 0,
         o.name,

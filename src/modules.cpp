@@ -3,35 +3,146 @@
 #include <fused_ssim/functional.h>
 
 #include <ostream>
+#include <string>
 #include <variant>
 
 namespace fused_ssim {
 namespace {
 
+/// Calls visit(name, option) for each option that both operators have.
+template <typename Options, typename Visit>
+void visit_shared(Options& options, const Visit& visit) {
+  visit("window_size", options.window_size());
+  visit("sigma", options.sigma());
+  visit("data_range", options.data_range());
+  visit("k1", options.k1());
+  visit("k2", options.k2());
+  visit("padding", options.padding());
+  visit("reduction", options.reduction());
+}
+
+/// Calls visit(name, option) for each option. Printing, saving and loading all go
+/// through this list.
+template <typename Visit>
+void visit_each(SSIMOptions& options, const Visit& visit) {
+  visit_shared(options, visit);
+}
+
+template <typename Visit>
+void visit_each(L1DSSIMLossOptions& options, const Visit& visit) {
+  visit("l1_weight", options.l1_weight());
+  visit("dssim_weight", options.dssim_weight());
+  visit("crop_l1", options.crop_l1());
+  visit_shared(options, visit);
+}
+
 // torch::enumtype's own takes c10::variant before LibTorch 2.2.
 
-const char* name_of(const SSIMOptions::padding_t& padding) {
-  return std::holds_alternative<torch::enumtype::kSame>(padding) ? "kSame"
-                                                                 : "kValid";
+const char* name_of(torch::enumtype::kSame) {
+  return "kSame";
+}
+const char* name_of(torch::enumtype::kValid) {
+  return "kValid";
+}
+const char* name_of(torch::enumtype::kNone) {
+  return "kNone";
+}
+const char* name_of(torch::enumtype::kMean) {
+  return "kMean";
+}
+const char* name_of(torch::enumtype::kSum) {
+  return "kSum";
 }
 
-const char* name_of(const SSIMOptions::reduction_t& reduction) {
-  if (std::holds_alternative<torch::enumtype::kNone>(reduction)) {
-    return "kNone";
+template <typename... Enumerators>
+std::string name_of(const std::variant<Enumerators...>& option) {
+  return std::visit([](auto each) { return name_of(each); }, option);
+}
+
+/// The enumerator of that name.
+template <typename... Enumerators>
+void assign(
+    const char* option_name,
+    std::variant<Enumerators...>& option,
+    const std::string& name) {
+  bool found = false;
+  const auto try_one = [&](auto each) {
+    if (name == name_of(each)) {
+      option = each;
+      found = true;
+    }
+  };
+  (try_one(Enumerators()), ...);
+  TORCH_CHECK(
+      found,
+      "torch::load(): expected ",
+      option_name,
+      " to be an option of this version of fused_ssim, but got ",
+      name);
+}
+
+struct Printer {
+  std::ostream& stream;
+  mutable const char* separator = "";
+
+  template <typename Option>
+  void operator()(const char* name, const Option& option) const {
+    stream << separator << name << "=" << text(option);
+    separator = ", ";
   }
-  return std::holds_alternative<torch::enumtype::kMean>(reduction) ? "kMean"
-                                                                   : "kSum";
-}
+  static const char* text(bool option) {
+    return option ? "true" : "false";
+  }
+  template <typename... Enumerators>
+  static std::string text(const std::variant<Enumerators...>& option) {
+    return name_of(option);
+  }
+  template <typename Number>
+  static Number text(Number option) {
+    return option;
+  }
+};
 
-/// The options that both operators have.
+struct Writer {
+  torch::serialize::OutputArchive& archive;
+
+  template <typename Option>
+  void operator()(const char* name, const Option& option) const {
+    archive.write(name, torch::IValue(option));
+  }
+  template <typename... Enumerators>
+  void operator()(const char* name, const std::variant<Enumerators...>& option)
+      const {
+    archive.write(name, torch::IValue(name_of(option)));
+  }
+};
+
+/// An option that the archive lacks stays as it is: an older version wrote it.
+struct Reader {
+  torch::serialize::InputArchive& archive;
+
+  template <typename Option>
+  void operator()(const char* name, Option& option) const {
+    torch::IValue value;
+    if (archive.try_read(name, value)) {
+      option = value.to<Option>();
+    }
+  }
+  template <typename... Enumerators>
+  void operator()(const char* name, std::variant<Enumerators...>& option)
+      const {
+    torch::IValue value;
+    if (archive.try_read(name, value)) {
+      assign(name, option, value.toStringRef());
+    }
+  }
+};
+
 template <typename Options>
-void print_common(std::ostream& stream, const Options& options) {
-  stream << "window_size=" << options.window_size()
-         << ", sigma=" << options.sigma()
-         << ", data_range=" << options.data_range() << ", k1=" << options.k1()
-         << ", k2=" << options.k2()
-         << ", padding=" << name_of(options.padding())
-         << ", reduction=" << name_of(options.reduction());
+void print(std::ostream& stream, const char* name, Options options) {
+  stream << "fused_ssim::" << name << "(";
+  visit_each(options, Printer{stream});
+  stream << ")";
 }
 
 } // namespace
@@ -41,9 +152,18 @@ SSIMImpl::SSIMImpl(const SSIMOptions& options_) : options(options_) {}
 void SSIMImpl::reset() {}
 
 void SSIMImpl::pretty_print(std::ostream& stream) const {
-  stream << "fused_ssim::SSIM(";
-  print_common(stream, options);
-  stream << ")";
+  print(stream, "SSIM", options);
+}
+
+void SSIMImpl::save(torch::serialize::OutputArchive& archive) const {
+  Module::save(archive);
+  auto copy = options;
+  visit_each(copy, Writer{archive});
+}
+
+void SSIMImpl::load(torch::serialize::InputArchive& archive) {
+  Module::load(archive);
+  visit_each(options, Reader{archive});
 }
 
 torch::Tensor SSIMImpl::forward(
@@ -59,11 +179,18 @@ L1DSSIMLossImpl::L1DSSIMLossImpl(const L1DSSIMLossOptions& options_)
 void L1DSSIMLossImpl::reset() {}
 
 void L1DSSIMLossImpl::pretty_print(std::ostream& stream) const {
-  stream << "fused_ssim::L1DSSIMLoss(l1_weight=" << options.l1_weight()
-         << ", dssim_weight=" << options.dssim_weight()
-         << ", crop_l1=" << (options.crop_l1() ? "true" : "false") << ", ";
-  print_common(stream, options);
-  stream << ")";
+  print(stream, "L1DSSIMLoss", options);
+}
+
+void L1DSSIMLossImpl::save(torch::serialize::OutputArchive& archive) const {
+  Module::save(archive);
+  auto copy = options;
+  visit_each(copy, Writer{archive});
+}
+
+void L1DSSIMLossImpl::load(torch::serialize::InputArchive& archive) {
+  Module::load(archive);
+  visit_each(options, Reader{archive});
 }
 
 torch::Tensor L1DSSIMLossImpl::forward(

@@ -1,5 +1,6 @@
-// Prints the table of docs/accuracy.md: errors of float32 against float64 on the
-// same float32 images, beside those of the plain float32 composition.
+// Prints the tables of docs/accuracy.md: errors of float32 against float64 on
+// the same float32 images, for the library and for the plain float32
+// composition.
 //
 //   fused_ssim_accuracy_table [cpu|cuda]
 
@@ -15,7 +16,7 @@ struct Row {
   double map, above_one, gradient; // max |error|, max(map) - 1, relative L2
 };
 
-/// `ssim(x, y, options)` of either implementation.
+/// Measures `ssim(x, y, options)` of one implementation.
 template <typename SSIM>
 Row measure(const ImagePair& pair, torch::Device device, const SSIM& ssim) {
   const auto x = leaf_of(pair.x, device, torch::kFloat32);
@@ -58,10 +59,12 @@ void print_table(torch::Device device) {
       "| images | map: plain | map: ours | gradient: plain | gradient: ours | "
       "max SSIM - 1: plain | ours |\n|---|---|---|---|---|---|---|\n");
   const auto x = noise(sizes);
-  print({"noise", x, noise(sizes)}, device);
+  print({"noise, another pair", x, noise(sizes)}, device);
   print({"noise, 1 % apart", x, x + 0.01 * noise(sizes)}, device);
   const auto photo = photograph(sizes);
-  print({"photographs", photo, disturbed(photo, 0.05)}, device);
+  print(
+      {"synthetic photograph, another pair", photo, disturbed(photo, 0.05)},
+      device);
   for (const auto& pair : bright_low_contrast_pairs(sizes)) {
     print(pair, device);
   }

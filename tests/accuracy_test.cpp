@@ -1,6 +1,5 @@
-// float32 where E[x^2] - mu^2 in float32 has no digits left. The bounds are the
-// contract's; docs/accuracy.md shows the figures beside those of the plain
-// composition.
+// Accuracy of float32 where E[x^2] - mu^2 in float32 has no digits left.
+// docs/accuracy.md shows the errors beside those of the plain composition.
 
 #include "support.h"
 
@@ -123,7 +122,8 @@ TEST_P(AccuracyTest, IdenticalImages) {
   }
 }
 
-// Images that differ by one unit in the last place, in every pixel or in one.
+// The images differ by one unit in the last place, in all pixels or in one
+// column.
 TEST_P(AccuracyTest, NeverAboveOne) {
   for (const double level : {0.0, 1e-3, 0.3, 0.9, 1.0}) {
     const auto x = single(torch::full(sizes, level, torch::kFloat64));
@@ -195,7 +195,7 @@ TEST_P(AccuracyTest, FarOutsideOfTheDataRange) {
   }
 }
 
-/// 1 where a window of `radius` around a pixel holds one of `spots`.
+/// 1 where the window of `radius` around a pixel contains a pixel of `spots`.
 torch::Tensor reach(const torch::Tensor& spots, std::int64_t radius) {
   return torch::max_pool2d(
              spots.to(torch::kFloat32),
@@ -234,8 +234,9 @@ TEST_P(AccuracyTest, NaNAndInfReachExactlyTheirWindows) {
           error_of(map.index({outside}), clean.value.index({outside})).max,
           1e-5);
 
-      // A pixel's gradient sees the windows that see it. What those windows hold
-      // of L1 alone (the spots themselves) is in them anyway.
+      // The gradient of a pixel depends on all windows that contain the pixel.
+      // The L1 term depends on the spots themselves, which lie in these windows
+      // anyway.
       F::l1_dssim_loss(a, b, L1DSSIMLossOptions(0.5).reduction(torch::kSum))
           .backward();
       const auto in_gradient = reach(in_map, 5);
@@ -254,8 +255,8 @@ TEST_P(AccuracyTest, NaNAndInfReachExactlyTheirWindows) {
   }
 }
 
-// Renders are not clamped. Large values are within the windows that contain them, and
-// do not cost the others their digits.
+// Renders are not clamped. Large values affect only the windows that contain
+// them. The other windows keep their digits.
 TEST_P(AccuracyTest, BrightPixelsStayInTheirWindows) {
   const Sizes shape = {1, scaled(70, 40), scaled(310, 150)};
   const auto x = noise(shape);

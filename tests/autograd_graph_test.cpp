@@ -1,4 +1,4 @@
-// create_graph: derivatives of second order, through what backward() computes.
+// Second derivatives: create_graph, and the graph that backward() then builds.
 
 #include "support.h"
 
@@ -14,7 +14,7 @@ class AutogradGraphTest : public DeviceTest {
 
 using Images = std::vector<torch::Tensor>;
 
-/// The operators in all that their graph depends on.
+/// The operators in all variants that change their graph.
 std::vector<std::pair<std::string, Function>> operators(
     const torch::Tensor& mask) {
   std::vector<std::pair<std::string, Function>> result;
@@ -50,7 +50,7 @@ TEST_P(AutogradGraphTest, SecondDerivatives) {
     GTEST_SKIP() << "differences are taken through a pointer to host memory";
   }
   const auto x = image({1, 4, 5});
-  // Far enough from x for |x - y| to have a derivative.
+  // So far from x that |x - y| has a derivative.
   const auto y = image({1, 4, 5}) + 1.5;
   for (const auto& [name, f] : operators(image({4, 5}))) {
     SCOPED_TRACE(name);
@@ -165,7 +165,7 @@ TEST_P(AutogradGraphTest, Uint8TargetAndFloat32) {
       gradient.detach(), expected(x, y, Spec(L1DSSIMLossOptions())).grad_input);
 }
 
-// What the graph reads again must still be there.
+// The graph must keep the tensors that it reads again.
 TEST_P(AutogradGraphTest, ChangeInPlaceIsDetected) {
   const auto x = image().requires_grad_();
   const auto y = image();

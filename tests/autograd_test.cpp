@@ -1,5 +1,5 @@
-// What a well-behaved autograd operator does, but for its graph of higher order
-// (autograd_graph_test.cpp) and threads (threads_test.cpp).
+// The rules that every autograd operator follows. autograd_graph_test.cpp has
+// second derivatives, and threads_test.cpp has threads.
 
 #include "support.h"
 
@@ -57,7 +57,7 @@ TEST_P(AutogradTest, RetainedGraph) {
   expect_gradient(second, g);
   const auto third = next(-2, false);
   expect_gradient(third, -2 * g);
-  // None of them is the memory of another.
+  // No two of them share memory.
   expect_gradient(first, 3 * g);
   expect_gradient(second, g);
 }
@@ -84,7 +84,7 @@ TEST_P(AutogradTest, SecondBackwardWithoutRetainIsRefused) {
   twice(F::ssim(x, y, kNone));
 }
 
-// The caller may do with .grad what he likes: it is not what was saved.
+// The caller may change .grad. It is not the saved gradient.
 TEST_P(AutogradTest, ChangedGradientDoesNotReachTheNextBackward) {
   const auto x = leaf();
   const auto y = image();
@@ -138,7 +138,7 @@ TEST_P(AutogradTest, InputUsedTwice) {
       .backward();
   expect_gradient(a.grad(), reference_leaf.grad());
 
-  // Both gradients of one map to one image.
+  // Both gradients of one map go to one image.
   a.mutable_grad() = torch::Tensor();
   const auto map = F::ssim(a, a, kNone);
   map.backward(torch::rand_like(map).detach());
@@ -169,8 +169,8 @@ TEST_P(AutogradTest, OnlyWhatIsNeeded) {
   expect_gradient(of_x, expected(x, y, Spec(kNone)).grad_input);
 }
 
-/// Backward after a change either is refused, in torch's words or ours, or gives
-/// the gradient at what the image was in the forward call.
+/// Backward after a change in place either throws an error, in torch's words or
+/// in ours, or returns the gradient at the values of the forward call.
 void expect_detected_or_harmless(
     const torch::Tensor& value,
     const torch::Tensor& x,
@@ -209,6 +209,33 @@ TEST_P(AutogradTest, ChangeOfAMaskInPlace) {
   const auto map = F::ssim(x, y, kNone, mask);
   mask.zero_();
   expect_detected_or_harmless(map, x, before);
+}
+
+// The gradient belongs to the graph of the forward call.
+TEST_P(AutogradTest, DetachedBetweenForwardAndBackward) {
+  const auto y = image();
+  const auto scaled_by = [](const torch::Tensor& x) { return 2 * x; };
+  for (const bool create_graph : {false, true}) {
+    for (const auto& options : {SSIMOptions(), kNone}) {
+      SCOPED_TRACE(testing::Message() << create_graph);
+      const auto x = leaf();
+      auto input = scaled_by(x);
+      const auto value = F::ssim(input, y, options).sum();
+      input.detach_();
+      const auto gradient =
+          torch::autograd::grad({value}, {x}, {}, true, create_graph)[0];
+      const auto wanted = expected(scaled_by(x), y, Spec(options)).grad_input;
+      expect_gradient(gradient.detach(), 2 * wanted);
+
+      auto target = scaled_by(x);
+      const auto swapped = F::ssim(y, target, options).sum();
+      target.detach_();
+      expect_gradient(
+          torch::autograd::grad({swapped}, {x}, {}, true, create_graph)[0]
+              .detach(),
+          2 * wanted);
+    }
+  }
 }
 
 TEST_P(AutogradTest, ViewsOfLeaves) {
@@ -307,8 +334,8 @@ TEST_P(AutogradTest, InferenceMode) {
     EXPECT_FALSE(of_leaf.requires_grad());
     EXPECT_EQ(F::ssim(leaf, y, kNone).sizes(), x.sizes());
   }
-  // Outside, an inference tensor is a fine target; a gradient needs only the
-  // other image's.
+  // Outside of the mode, an inference tensor can be a target: the gradient goes
+  // to the other image.
   const auto loss = F::l1_dssim_loss(leaf, inference_image);
   loss.backward();
   EXPECT_LE(leaf.grad().abs().max().item<double>(), 0);

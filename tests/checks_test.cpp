@@ -1,5 +1,5 @@
-// The text of each message. The three operators share their checks; what differs
-// is the name in front.
+// The text of each message. The three operators share their checks. Their
+// messages differ in the name at the start.
 
 #include "support.h"
 
@@ -183,20 +183,20 @@ TEST_F(ChecksTest, PositiveOptions) {
   for (const double bad : {0.0, -1.5, kNaN, kInfinity}) {
     EXPECT_ERROR(
         F::ssim(x, y, SSIMOptions().sigma(bad)),
-        HasSubstr("expected sigma > 0, but got "));
+        HasSubstr("expected sigma to be finite and > 0, but got "));
     EXPECT_ERROR(
         F::ssim(x, y, SSIMOptions().data_range(bad)),
-        HasSubstr("expected data_range > 0, but got "));
+        HasSubstr("expected data_range to be finite and > 0, but got "));
     EXPECT_ERROR(
         F::ssim(x, y, SSIMOptions().k1(bad)),
-        HasSubstr("expected k1 > 0, but got "));
+        HasSubstr("expected k1 to be finite and > 0, but got "));
     EXPECT_ERROR(
         F::l1_dssim_loss(x, y, L1DSSIMLossOptions().k2(bad)),
-        HasSubstr("expected k2 > 0, but got "));
+        HasSubstr("expected k2 to be finite and > 0, but got "));
   }
   EXPECT_ERROR(
       F::ssim(x, y, SSIMOptions().sigma(-1.5)),
-      HasSubstr("expected sigma > 0, but got -1.5"));
+      HasSubstr("expected sigma to be finite and > 0, but got -1.5"));
 }
 
 TEST_F(ChecksTest, Lambda) {
@@ -214,11 +214,11 @@ TEST_F(ChecksTest, WeightsOfTheTerms) {
   for (const double bad : {-0.5, kNaN, kInfinity}) {
     EXPECT_ERROR(
         F::l1_dssim_loss(x, y, L1DSSIMLossOptions().l1_weight(bad)),
-        HasSubstr("expected l1_weight >= 0, but got "));
+        HasSubstr("expected l1_weight to be finite and >= 0, but got "));
     EXPECT_ERROR(
         F::l1_dssim_value_and_grad(
             x, y, L1DSSIMLossOptions().dssim_weight(bad)),
-        HasSubstr("expected dssim_weight >= 0, but got "));
+        HasSubstr("expected dssim_weight to be finite and >= 0, but got "));
   }
   EXPECT_ERROR(
       F::l1_dssim_loss(x, y, L1DSSIMLossOptions().l1_weight(-0.5)),
@@ -296,8 +296,8 @@ TEST_F(ChecksTest, NegativeMask) {
   mask[3][4] = -0.25;
   EXPECT_ERROR(
       F::ssim(x, y, {}, mask),
-      HasSubstr("expected mask with weights >= 0, but got a smallest weight of "
-                "-0.25"));
+      HasSubstr("expected mask with finite weights >= 0, but got a smallest "
+                "weight of -0.25"));
   EXPECT_ERROR(
       F::l1_dssim_value_and_grad(
           x.to(torch::kBFloat16),
@@ -305,6 +305,62 @@ TEST_F(ChecksTest, NegativeMask) {
           {},
           mask.to(torch::kBFloat16)),
       HasSubstr("weights >= 0"));
+}
+
+TEST_F(ChecksTest, MaskThatIsNotFinite) {
+  auto mask = torch::ones({16, 20});
+  mask[3][4] = kNaN;
+  EXPECT_ERROR(
+      F::ssim(x, y, {}, mask),
+      HasSubstr("expected mask with finite weights >= 0, but got a smallest "
+                "weight of nan"));
+  mask[3][4] = kInfinity;
+  EXPECT_ERROR(
+      F::l1_dssim_loss(x, y, {}, mask),
+      HasSubstr("expected mask with finite weights >= 0, but got a largest "
+                "weight of inf"));
+}
+
+// Where a constant leaves the type, the formula would divide by 0 or by infinity.
+TEST_F(ChecksTest, ConstantsFitTheType) {
+  for (const double bad : {1e-23, 1e-170, 1e23}) {
+    EXPECT_ERROR(
+        F::ssim(x, y, SSIMOptions().k1(bad)),
+        AllOf(
+            StartsWith("ssim(): expected k1 in ["),
+            HasSubstr("since its square has to fit float32, but got ")));
+    EXPECT_ERROR(
+        F::l1_dssim_loss(
+            x.to(torch::kBFloat16),
+            y.to(torch::kBFloat16),
+            L1DSSIMLossOptions().k2(bad)),
+        HasSubstr("expected k2 in ["));
+  }
+  for (const double bad : {1e-40, 1e40}) {
+    EXPECT_ERROR(
+        F::ssim(x, y, SSIMOptions().data_range(bad)),
+        AllOf(
+            HasSubstr("expected data_range in ["),
+            HasSubstr("since the kernels compute in float32, but got ")));
+  }
+  const auto a = x.to(torch::kFloat64), b = y.to(torch::kFloat64);
+  EXPECT_NO_THROW(F::ssim(a, b, SSIMOptions().k1(1e-23).k2(1e23)));
+  EXPECT_NO_THROW(F::ssim(a, b, SSIMOptions().data_range(1e40)));
+  EXPECT_ERROR(
+      F::ssim(a, b, SSIMOptions().k1(1e-170)), HasSubstr("has to fit float64"));
+}
+
+TEST_F(ChecksTest, NestedAndBatchedTensors) {
+  const auto nested =
+      torch::_nested_tensor_from_tensor_list({x[0], x[1]}, {}, {}, {}, {});
+  EXPECT_ERROR(
+      F::ssim(nested, nested),
+      HasSubstr("expected input to be a dense (strided) tensor, but got a "
+                "nested one"));
+  EXPECT_ERROR(
+      F::ssim(x, y, {}, nested),
+      HasSubstr("expected mask to be a dense (strided) tensor, but got a "
+                "nested one"));
 }
 
 TEST_F(ChecksTest, FunctionsCheckToo) {

@@ -1,4 +1,4 @@
-// What only a GPU can show: streams, graphs, synchronisation, memory, size.
+// Tests that need a GPU: streams, graphs, synchronisation, memory, size.
 
 #include "support.h"
 
@@ -265,6 +265,18 @@ TEST_F(CudaTest, DeviceThatIsNotCurrent) {
   expect_scalar(
       loss.detach(), expected(x, y, Spec(L1DSSIMLossOptions())).value, 1e-6);
   expect_gradient(x.grad(), gradient(x, y));
+}
+
+// The kernels count rows and columns in 32 bits; no memory stands behind these.
+TEST_F(CudaTest, SidesBeyond32BitsAreRefused) {
+  const auto pixel = torch::zeros({1, 1, 1}, torch::kCUDA);
+  for (const Sizes& sizes :
+       {Sizes{1, 1, std::int64_t(1) << 31}, {1, std::int64_t(1) << 31, 1}}) {
+    const auto image = pixel.expand(sizes);
+    EXPECT_ERROR(
+        F::ssim(image, image),
+        testing::HasSubstr("channels, rows and columns on CUDA"));
+  }
 }
 
 // More elements than an int can count, for real.

@@ -86,8 +86,8 @@ class Judge {
   double scalar_bound() const {
     return wide() ? 1e-11 : hard_ ? 3e-5 : usual_window() ? 3e-6 : 5e-6;
   }
-  /// A narrow window sees little variance; what float32 loses is that of the
-  /// squares, over C2.
+  /// A narrow window sees little variance. float32 then loses the rounding of
+  /// the squares, relative to C2.
   double map_bound() const {
     if (wide()) {
       return 1e-11;
@@ -100,7 +100,7 @@ class Judge {
     return wide() ? 1e-11 : usual_window() ? 5e-5 : 2e-4;
   }
 
-  /// Twice what rounding to a half type costs; zero for others.
+  /// Twice the rounding error of a half type; zero for other types.
   static Error rounding(
       const torch::Tensor& actual,
       const torch::Tensor& expected) {
@@ -128,9 +128,9 @@ class Judge {
 };
 
 void compare(const Case& c, Judge& judge) {
-  // Read as value / 255 in the type of the computation: whether a pixel equals the
-  // input's decides the sign of |x - y|. On the CPU: CUDA's division by a scalar is
-  // a multiplication by its inverse.
+  // The target is read as value / 255 in the type of the computation, because
+  // the sign of |x - y| depends on whether two pixels are equal. This runs on
+  // the CPU: on CUDA, torch multiplies by the inverse instead of dividing.
   const bool wide = c.x.scalar_type() == torch::kFloat64;
   const auto y = c.y.scalar_type() == torch::kUInt8
       ? (c.y.cpu().to(wide ? torch::kFloat64 : torch::kFloat32) / 255)

@@ -7,9 +7,9 @@
 
 namespace fused_ssim::test {
 
-/// Draws, from `seed` alone, images, options, a mask, which gradients and what
-/// comes back to them, of at most about `max_pixels` pixels, and compares the
-/// library with the reference.
+/// Draws a case from `seed` alone: images, options, a mask, the gradients that
+/// are needed, and the upstream gradient. It has at most about `max_pixels`
+/// pixels. Compares the library with the reference.
 struct DifferentialCase {
   std::string description; // everything drawn
   std::string failure; // empty: none

@@ -7,12 +7,12 @@
 namespace fused_ssim::test {
 namespace {
 
-/// Random choices, the same on every system.
+/// Random choices that are the same on every system.
 class Draw {
  public:
   explicit Draw(std::uint64_t seed) : engine_(seed) {}
 
-  /// In [first, last].
+  /// A number in [first, last].
   std::int64_t integer(std::int64_t first, std::int64_t last) {
     const auto count = static_cast<std::uint64_t>(last - first + 1);
     return first + static_cast<std::int64_t>(engine_() % count);
@@ -89,7 +89,7 @@ void draw_contents(Draw& draw, const Sizes& sizes, double range, Case& c) {
   c.y = pair.y * range;
 }
 
-/// Another layout, or an expanded dimension.
+/// Changes the layout, or expands a dimension.
 torch::Tensor draw_layout(Draw& draw, const torch::Tensor& image) {
   if (draw.one_in(8)) {
     const auto dim = draw.integer(0, image.dim() - 1);

@@ -9,13 +9,13 @@ namespace fused_ssim::test {
 
 enum class Operator { kSSIM, kLoss, kValueAndGrad };
 
-/// All that a case of the randomised test consists of.
+/// One case of the randomised test.
 struct Case {
   Operator op = Operator::kSSIM;
   SSIMOptions ssim;
   L1DSSIMLossOptions loss;
   std::string contents;
-  bool hard = false; // contrast, beside it none: where float32 is at its worst
+  bool hard = false; // flat areas beside strong contrast, float32's worst case
   torch::Tensor x, y, mask, upstream;
   bool of_x = false, of_y = false; // which gradients
 
@@ -24,13 +24,13 @@ struct Case {
   }
 };
 
-/// Draws a case from `seed` alone, of at most about `max_pixels` pixels.
+/// Draws a case from `seed` alone. It has at most about `max_pixels` pixels.
 Case draw_case(
     std::uint64_t seed,
     torch::Device device,
     std::int64_t max_pixels);
 
-/// Everything drawn, on a few lines.
+/// Describes the case, on a few lines.
 std::string describe(const Case& drawn);
 
 } // namespace fused_ssim::test

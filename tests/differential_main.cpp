@@ -1,4 +1,5 @@
-// The randomised differential test: the library against the float64 reference.
+// The randomised differential test. It compares the library with the float64
+// reference.
 
 #include "differential.h"
 #include "support.h"

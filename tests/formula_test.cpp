@@ -1,4 +1,4 @@
-// The formula and the window that all kernels share, on their own.
+// Tests the formula and the window, which all kernels share, without a kernel.
 
 #include "support.h"
 

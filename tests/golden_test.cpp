@@ -1,5 +1,5 @@
-// Against values that independent implementations gave; scripts/make_golden.py
-// made them.
+// Compares with values of independent implementations. scripts/make_golden.py
+// wrote them.
 
 #include "support.h"
 
@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Integers 0 .. 255 from a hash of the index, as scripts/make_golden.py has it.
+/// Integers 0 .. 255 from a hash of the index, as in scripts/make_golden.py.
 torch::Tensor hashed(std::uint64_t seed, const Sizes& sizes) {
   auto result = torch::empty(sizes, torch::kInt64);
   auto* values = result.mutable_data_ptr<std::int64_t>();
@@ -55,7 +55,7 @@ std::pair<torch::Tensor, torch::Tensor> golden_pair(
   return {ramp, 255 - divided(ramp + divided(first, 16), 2)};
 }
 
-/// Expects the samples {"index": value} of `actual`.
+/// Compares `actual` with the samples {"index": value}.
 void expect_samples(
     const torch::Tensor& actual,
     const json& samples,
@@ -99,7 +99,7 @@ class GoldenTest : public DeviceTest {
     } else {
       ASSERT_EQ(golden["padding"], "same");
     }
-    // float32 can meet a file no better than its type allows.
+    // float32 cannot match a file better than its type allows.
     const bool wide = type == torch::kFloat64;
     const auto tolerance =
         std::max(document["tolerance"].get<double>(), wide ? 0.0 : 5e-6);

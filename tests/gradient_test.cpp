@@ -111,7 +111,7 @@ TEST_P(GradientTest, CroppedL1) {
   compare_all(x, y, L1DSSIMLossOptions(0.3).crop_l1(true).window_size(5));
 }
 
-// torch's own derivative of |0|. Half of the pixels are equal.
+// The derivative of |0| is that of torch. Half of the pixels are equal.
 TEST_P(GradientTest, L1OfEqualPixelsHasNoSign) {
   const auto x = noise({1, 20, 31});
   auto y = x.clone();
@@ -154,7 +154,7 @@ TEST_P(GradientTest, SameBitsEachTime) {
 TEST_P(GradientTest, FiniteDifferences) {
   const auto check = [&](const Function& f) {
     const auto x = noise({2, 7, 8}).to(device());
-    // Far enough from x for |x - y| to have a derivative.
+    // So far from x that |x - y| has a derivative.
     const auto y = (noise({2, 7, 8}) + 1.5).to(device());
     EXPECT_LE(gradcheck(f, {x, y}), 1e-7);
   };

@@ -90,8 +90,8 @@ std::vector<ImagePair> full_range_pairs(const Sizes& sizes) {
   const auto board = checkerboard(sizes);
   const auto photo = photograph(sizes);
   return {
-      {"random", noise(sizes), noise(sizes)},
-      {"photographs", photo, disturbed(photo, 0.05)},
+      {"noise", noise(sizes), noise(sizes)},
+      {"synthetic photograph", photo, disturbed(photo, 0.05)},
       {"half dark and half bright", half, disturbed(half, 0.01)},
       {"full contrast, 2 % noise", full, disturbed(full, 0.02)},
       {"checkerboard", board, disturbed(board, 0.02)},

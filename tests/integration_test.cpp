@@ -1,5 +1,5 @@
-// The recipes of docs/integration.md: what a trainer had, in plain tensor operations,
-// and what takes its place.
+// The recipes of docs/integration.md. Each test compares the loss of a trainer,
+// in plain tensor operations, with the call that replaces it.
 
 #include "support.h"
 
@@ -25,8 +25,8 @@ class IntegrationTest : public DeviceTest {
     mask = torch::rand({24, 30}, gt.options());
   }
 
-  /// Differentiable, by tensor operations; in float64, since convolutions of float32
-  /// may run in TF32.
+  /// Differentiable, by tensor operations. In float64, because convolutions of
+  /// float32 may run in TF32.
   static torch::Tensor ssim_map(
       const torch::Tensor& x,
       const torch::Tensor& y,
@@ -39,7 +39,7 @@ class IntegrationTest : public DeviceTest {
         x.to(torch::kFloat64), y.to(torch::kFloat64), Spec(options));
   }
 
-  /// The losses of both ways, and their gradients in `image`.
+  /// Compares both losses, and their gradients in `image`.
   static void expect_same(
       const torch::Tensor& image,
       const torch::Tensor& before,
@@ -119,7 +119,7 @@ TEST_P(IntegrationTest, ACopiedKernel) {
   expect_same(image, before, after);
 }
 
-/// The weights that the recipe prints, and by how much their centre is off.
+/// Checks the weights in the recipe, and how far their centre is off.
 TEST(OffCentreWindowTest, HasTheWeightsOfTheRecipe) {
   std::vector<double> weights;
   double sum = 0, moment = 0;

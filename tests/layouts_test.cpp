@@ -11,7 +11,7 @@ class LayoutsTest : public DeviceTest {
     return noise(sizes).to(device(), type);
   }
 
-  /// Value, map and both gradients for images of any layout.
+  /// Compares value, map and both gradients for images of any layout.
   void compare(
       const torch::Tensor& x,
       const torch::Tensor& y,
@@ -25,7 +25,7 @@ class LayoutsTest : public DeviceTest {
     expect_scalar(loss, reference.value, value_tolerance(x.scalar_type()));
     expect_gradient(gradients[0], reference.grad_input);
     expect_gradient(gradients[1], reference.grad_target);
-    // Where memory has a layout without gaps, the gradient has it too.
+    // If the image has no gaps in memory, the gradient has the same layout.
     EXPECT_EQ(gradients[0].strides(), torch::empty_like(x).strides());
     EXPECT_EQ(gradients[1].strides(), torch::empty_like(y).strides());
 
@@ -164,9 +164,9 @@ TEST_P(LayoutsTest, GradientReachesTheImageThatWasExpanded) {
       small.grad(), whole.sum(torch::IntArrayRef({0, 2}), /*keepdim=*/true));
 }
 
-// Pixels that share memory: rows that overlap, and a view that reads columns
-// backwards through an index of its own cannot exist, since torch has no negative
-// strides; flip() copies, which has to be right all the same.
+// Pixels that share memory, because rows overlap. A view that reads columns
+// backwards cannot exist, since torch has no negative strides. flip() copies,
+// and has to give the right result as well.
 TEST_P(LayoutsTest, AsStrided) {
   const auto buffer = image({4096}, torch::kFloat64);
   const auto y = image({2, 19, 23}, torch::kFloat64);
@@ -205,7 +205,8 @@ TEST_P(LayoutsTest, NegatedView) {
   expect_gradient(result.grad, reference.grad_input);
 }
 
-/// Address space for `count` floats, zero and without memory behind it.
+/// Address space for `count` floats. They are zero, and no memory is behind
+/// them.
 class Reserved {
  public:
   explicit Reserved(std::int64_t count) : bytes_(4 * count) {
@@ -234,7 +235,8 @@ class Reserved {
   void* data_;
 };
 
-// Indices beyond 2^31, in tensors of which only the pages with pixels exist.
+// Indices beyond 2^31. Only the pages of these tensors that hold pixels exist
+// in memory.
 TEST_P(LayoutsTest, StridesBeyond32Bits) {
   if (GetParam() == torch::kCUDA) {
     GTEST_SKIP() << "on the GPU: CudaTest.MoreThan32BitsOfElements";

@@ -6,7 +6,7 @@
 namespace fused_ssim::test {
 namespace {
 
-/// The shapes a mask may have for images [2, 3, H, W] and for [3, H, W].
+/// The allowed shapes of a mask for images [2, 3, H, W] and [3, H, W].
 std::vector<Sizes> mask_sizes(const torch::Tensor& image) {
   const auto height = image.size(-2);
   const auto width = image.size(-1);
@@ -32,15 +32,16 @@ class MasksTest : public DeviceTest {
       const torch::Tensor& y,
       const Options& options,
       const torch::Tensor& mask) const {
+    const auto weights = mask.dim() > x.dim() ? mask[0] : mask;
     const auto a = x.clone().requires_grad_();
     const auto b = y.clone().requires_grad_();
     const auto value = run(a, b, options, mask);
     value.sum().backward();
-    const auto reference = expected(x, y, Spec(options), mask);
+    const auto reference = expected(x, y, Spec(options), weights);
     // A sum's terms are of order 1, whatever they come to.
     const double terms = Spec(options).mean || Spec(options).none
         ? 1
-        : exact(mask).expand(x.sizes()).sum().item<double>();
+        : exact(weights).expand(x.sizes()).sum().item<double>();
     const auto expect_value = [&](const torch::Tensor& actual) {
       if (actual.dim() != 0) {
         return expect_map(actual, reference.value);
@@ -71,7 +72,7 @@ class MasksTest : public DeviceTest {
     return F::l1_dssim_loss(a, b, options, mask);
   }
 
-  /// Each reduction and padding of both operators.
+  /// Compares each reduction and padding of both operators.
   void compare_all(
       const torch::Tensor& x,
       const torch::Tensor& y,
@@ -166,8 +167,8 @@ TEST_P(MasksTest, OnesChangeNothing) {
       1e-13);
 }
 
-// The mask weighs the map, not the images: the statistics of a window inside it
-// see the pixels outside.
+// The mask weighs the map and not the images. The statistics of a window inside
+// the mask include pixels outside of it.
 TEST_P(MasksTest, StatisticsAreThoseOfTheWholeImage) {
   const auto x = image({1, 20, 31}, torch::kFloat64);
   const auto y = image({1, 20, 31}, torch::kFloat64);
@@ -223,8 +224,8 @@ TEST_P(MasksTest, AllZeroWithCreateGraph) {
   EXPECT_EQ(x.grad().abs().max().item<double>(), 0);
 }
 
-// With kValid the map has its own region: weights only on the border leave it
-// empty, while L1 still has the whole image.
+// With kValid the map has a region of its own. If only the border has weight,
+// this region has none, but L1 still covers the whole image.
 TEST_P(MasksTest, WeightsOnTheBorderOnly) {
   const auto x = image({3, 16, 25}, torch::kFloat64);
   const auto y = image({3, 16, 25}, torch::kFloat64);
@@ -308,6 +309,14 @@ TEST_P(MasksTest, NothingCountsUnderAWeightOfZero) {
   }
 }
 
+// Images without batch may have a mask with a batch of one.
+TEST_P(MasksTest, BatchOfOneForOneImage) {
+  const auto x = image({3, 16, 25}, torch::kFloat64);
+  const auto y = image({3, 16, 25}, torch::kFloat64);
+  compare_all(x, y, image({1, 1, 16, 25}, torch::kFloat64));
+  compare_all(x, y, image({1, 3, 16, 25}, torch::kFloat64));
+}
+
 TEST_P(MasksTest, HalfTypes) {
   for (const auto type : {torch::kFloat16, torch::kBFloat16}) {
     SCOPED_TRACE(type);
@@ -327,7 +336,8 @@ TEST_P(MasksTest, HalfTypes) {
   }
 }
 
-/// One pixel of a map: its gradient has the product of mask and upstream as a factor.
+/// A map of one pixel. Its gradient has the product of mask and upstream
+/// gradient as a factor.
 TEST_P(MasksTest, HalfTypesTimesUpstream) {
   const auto options =
       SSIMOptions().padding(torch::kValid).reduction(torch::kNone);

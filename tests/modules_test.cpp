@@ -111,6 +111,56 @@ TEST_F(ModulesTest, CloneKeepsTheOptionsAndIsItsOwn) {
   EXPECT_EQ(other->options.sigma(), 2);
 }
 
+/// What torch::load makes of what torch::save wrote.
+template <typename Module>
+Module saved_and_loaded(const Module& module) {
+  std::stringstream stream;
+  torch::save(module, stream);
+  Module loaded;
+  torch::load(loaded, stream);
+  return loaded;
+}
+
+TEST_F(ModulesTest, SaveAndLoadKeepEveryOption) {
+  const auto metric = SSIM(SSIMOptions()
+                               .window_size(7)
+                               .sigma(0.75)
+                               .data_range(255)
+                               .k1(0.02)
+                               .k2(0.05)
+                               .padding(torch::kValid)
+                               .reduction(torch::kNone));
+  EXPECT_EQ(print(saved_and_loaded(metric)), print(metric));
+  const auto loss = L1DSSIMLoss(L1DSSIMLossOptions(0.3)
+                                    .crop_l1(true)
+                                    .window_size(5)
+                                    .padding(torch::kValid)
+                                    .reduction(torch::kSum));
+  EXPECT_EQ(print(saved_and_loaded(loss)), print(loss));
+  EXPECT_EQ(saved_and_loaded(loss)->options.l1_weight(), 0.7);
+
+  torch::nn::Sequential holder(L1DSSIMLoss(0.4));
+  std::stringstream stream;
+  torch::save(holder, stream);
+  torch::nn::Sequential loaded(L1DSSIMLoss{});
+  torch::load(loaded, stream);
+  EXPECT_EQ(loaded->at<L1DSSIMLossImpl>(0).options.dssim_weight(), 0.4);
+}
+
+TEST_F(ModulesTest, LoadRefusesAnUnknownEnumerator) {
+  std::stringstream stream;
+  {
+    torch::serialize::OutputArchive archive;
+    archive.write("padding", torch::IValue("kReflect"));
+    archive.save_to(stream);
+  }
+  SSIM metric;
+  EXPECT_ERROR(
+      torch::load(metric, stream),
+      testing::HasSubstr("expected padding to be an option of this version of "
+                         "fused_ssim, but got kReflect"));
+}
+
 TEST_F(ModulesTest, AnyModule) {
   torch::nn::AnyModule metric(SSIM(SSIMOptions().window_size(7)));
   const auto options = SSIMOptions().window_size(7);

@@ -81,7 +81,7 @@ TEST_P(ReductionsTest, MapSumAndMeanAgree) {
   }
 }
 
-// The one-liner of functional.h.
+// The example of functional.h: SSIM of each image.
 TEST_P(ReductionsTest, ValuesOfEachImage) {
   const auto x = image({3, 3, 16, 25});
   const auto y = image({3, 3, 16, 25});
@@ -193,8 +193,8 @@ TEST_P(ReductionsTest, CroppedL1IsThatOfTheInnerRegion) {
   expect_scalar(F::l1_dssim_loss(x, y, same), (x - y).abs().mean(), 1e-13);
 }
 
-// Without the half that has no weight: NaN in one half does not reach the other's
-// value, since that half's work is not done.
+// Without weight, SSIM is not computed. So the NaN that it would have here does
+// not reach the value.
 TEST_P(ReductionsTest, HalvesWithoutWeightAreSkipped) {
   auto x = image({3, 16, 25});
   const auto y = image({3, 16, 25});
@@ -204,6 +204,24 @@ TEST_P(ReductionsTest, HalvesWithoutWeightAreSkipped) {
   loss.backward();
   EXPECT_EQ(loss.item<double>(), std::numeric_limits<double>::infinity());
   expect_gradient(a.grad(), (x - y).sign() / static_cast<double>(x.numel()));
+}
+
+// A NaN reaches the one pixel of an L1 map that holds it, not the windows around it.
+TEST_P(ReductionsTest, MapWithoutSSIMSkipsIt) {
+  auto x = image({3, 16, 25});
+  const auto y = image({3, 16, 25});
+  x[0][8][9] = std::numeric_limits<double>::quiet_NaN();
+  for (const bool valid : {false, true}) {
+    auto options = L1DSSIMLossOptions(0).reduction(torch::kNone).crop_l1(true);
+    if (valid) {
+      options.padding(torch::kValid);
+    }
+    const auto map = F::l1_dssim_loss(x, y, options);
+    EXPECT_EQ(map.isnan().sum().item<std::int64_t>(), 1);
+    const auto l1 = (x - y).abs();
+    expect_same_bits(
+        map, valid ? l1.slice(1, 5, 11).slice(2, 5, 20).contiguous() : l1);
+  }
 }
 
 FUSED_SSIM_ON_EACH_DEVICE(ReductionsTest);

@@ -18,13 +18,13 @@ void copy_common(Spec& spec, const Options& options) {
       std::holds_alternative<torch::enumtype::kMean>(options.reduction());
 }
 
-/// [..., H, W] less `border` pixels on each side.
+/// [..., H, W] without `border` pixels on each side.
 torch::Tensor crop(const torch::Tensor& image, std::int64_t border) {
   return image.narrow(-2, border, image.size(-2) - 2 * border)
       .narrow(-1, border, image.size(-1) - 2 * border);
 }
 
-/// Weighted sum, or mean; `empty` is the mean where all weights are zero.
+/// Weighted sum or mean. `empty` is the mean if all weights are zero.
 torch::Tensor reduce(
     const Spec& spec,
     const torch::Tensor& map,

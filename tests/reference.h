@@ -8,7 +8,7 @@
 
 namespace fused_ssim::test {
 
-/// What either operator computes, written down once more for the reference.
+/// The options of either operator, in the reference's own form.
 struct Spec {
   explicit Spec(const SSIMOptions& options);
   explicit Spec(const L1DSSIMLossOptions& options);
@@ -25,23 +25,25 @@ struct Spec {
 /// The Gaussian window, normalised: [size] float64.
 torch::Tensor reference_window(std::int64_t size, double sigma);
 
-/// The map of SSIM, in the textbook form from the moments of x and y:
+/// The map of SSIM, by the textbook formula from the moments of x and y:
 /// [N, C, H', W'], or [C, H', W'] for images without batch.
 torch::Tensor reference_map(
     const torch::Tensor& x, // [N, C, H, W] or [C, H, W]
     const torch::Tensor& y, // as x
     const Spec& spec);
 
-/// The operator as a plain composition of tensor operations in the type of `x`:
-/// with float64 images it is the reference, with float32 ones what everybody
-/// writes. Differentiable in both images. A uint8 `y` means y / 255.
+/// The operator as a plain composition of tensor operations in the type of `x`.
+/// With float64 images it is the reference. With float32 images it is the usual
+/// implementation. It is differentiable in both images. A uint8 `y` means
+/// y / 255.
 torch::Tensor reference(
     const torch::Tensor& x, // [N, C, H, W] or [C, H, W]
     const torch::Tensor& y, // as x
     const Spec& spec,
     const torch::Tensor& mask = {}); // expandable to x, or undefined
 
-/// What an image holds, in float64 on the CPU, detached: uint8 becomes y / 255.
+/// The values of an image in float64 on the CPU, detached. uint8 becomes
+/// y / 255.
 torch::Tensor exact(const torch::Tensor& image);
 
 /// The reference in float64 on the CPU, with the gradients of

@@ -123,8 +123,9 @@ void expect_gradient(
   const auto error = error_of(actual, expected);
   const double tolerance = gradient_tolerance(actual.scalar_type());
   EXPECT_LE(error.relative_l2, tolerance) << error;
-  // The angle's cosine differs from 1 by half its square, far below 1e-9; that and
-  // the bias tell an error in one direction from scattered rounding.
+  // The cosine of a small angle differs from 1 by half of the angle's square,
+  // which is far below 1e-9 here. The cosine and the bias distinguish an error
+  // in one direction from scattered rounding.
   EXPECT_GE(error.cosine, 1 - 1e-9) << error;
   EXPECT_LE(std::abs(error.bias), tolerance) << error;
 }

@@ -24,14 +24,14 @@ inline std::int64_t scaled(std::int64_t size, std::int64_t emulated) {
   return kEmulated ? emulated : size;
 }
 
-/// Exit status that tells ctest that there was nothing to test.
+/// Exit status that tells ctest that no test could run.
 constexpr int kSkipped = 77;
 
-/// Whether this processor has what the library calls "default", "avx2" or
-/// "avx512", and takes from the environment: FUSED_SSIM_CPU_CAPABILITY.
+/// Whether this processor has the instruction set "default", "avx2" or
+/// "avx512", the values of FUSED_SSIM_CPU_CAPABILITY.
 bool has_cpu_capability(const std::string& name);
 
-/// Why tests on CUDA cannot run here; empty where they can.
+/// The reason why tests on CUDA cannot run here; empty if they can.
 std::string why_no_cuda();
 
 /// Seeds torch before each test.
@@ -42,8 +42,8 @@ class SeededTest : public testing::Test {
   }
 };
 
-/// A test that runs once on each device; skipped, with the reason, where there is
-/// no such device.
+/// A test that runs once on each device. It is skipped, with the reason, if
+/// there is no such device.
 class DeviceTest : public testing::TestWithParam<torch::DeviceType> {
  protected:
   void SetUp() override;
@@ -60,7 +60,8 @@ std::string device_name(
   INSTANTIATE_TEST_SUITE_P(              \
       Devices, Suite, testing::ValuesIn(device_types()), device_name)
 
-/// Expects `statement` to throw c10::Error with a message that `matcher` matches.
+/// Expects that `statement` throws c10::Error with a message that matches
+/// `matcher`.
 #define EXPECT_ERROR(statement, matcher)          \
   do {                                            \
     std::string message_ = "no error";            \
@@ -73,15 +74,15 @@ std::string device_name(
   } while (false)
 
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~ images ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
-// All float64 on the CPU, in [0, 1] unless the name says otherwise.
+// All are float64 on the CPU, in [0, 1] unless the name says otherwise.
 
 using Sizes = std::vector<std::int64_t>;
 
 /// Uniform noise.
 torch::Tensor noise(const Sizes& sizes);
-/// Shading, edges, texture and a little noise.
+/// An image like a photograph: shading, edges, texture and a little noise.
 torch::Tensor photograph(const Sizes& sizes);
-/// `image` with a little noise of standard deviation `amount`, clamped to [0, 1].
+/// `image` with noise of standard deviation `amount`, clamped to [0, 1].
 torch::Tensor disturbed(const torch::Tensor& image, double amount);
 /// Black and white fields of 8 x 8 pixels.
 torch::Tensor checkerboard(const Sizes& sizes);
@@ -90,14 +91,15 @@ torch::Tensor half_dark_half_bright(const Sizes& sizes);
 /// A horizontal ramp in steps of 1/255, `levels` of them, starting at `first`.
 torch::Tensor ramp(const Sizes& sizes, double first, int levels);
 
-/// Of one of torch's enumerations, such as kMean. (torch::enumtype::get_enum_name of
-/// LibTorch 2.1 takes no std::variant.)
+/// The name of one of torch's enumerations, such as kMean.
+/// (torch::enumtype::get_enum_name of LibTorch 2.1 does not accept a
+/// std::variant.)
 template <typename Enumerations>
 std::string name_of(const Enumerations& enumeration) {
   return std::visit(torch::enumtype::_compute_enum_name(), enumeration);
 }
 
-/// A leaf of its own that requires grad, of the values of `image`.
+/// A new leaf that requires grad, with the values of `image`.
 torch::Tensor leaf_of(
     const torch::Tensor& image,
     torch::Device device,
@@ -108,7 +110,8 @@ struct ImagePair {
   torch::Tensor x, y; // alike, float64 on the CPU
   double data_range = 1;
 };
-/// Nearly flat pictures near the top of the range, where E[x^2] - mu^2 is bad.
+/// Nearly flat pictures near the top of the range, where E[x^2] - mu^2 loses
+/// digits.
 std::vector<ImagePair> bright_low_contrast_pairs(const Sizes& sizes);
 /// Pictures with contrast.
 std::vector<ImagePair> full_range_pairs(const Sizes& sizes);
@@ -131,7 +134,7 @@ torch::Tensor lay_out(const torch::Tensor& image, Layout layout);
 
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~ comparisons ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 
-/// How far `actual` is from `expected`, in float64.
+/// The difference of `actual` from `expected`, in float64.
 struct Error {
   double max = 0; // of |actual - expected|
   double relative_l2 = 0;
@@ -141,27 +144,28 @@ struct Error {
 Error error_of(const torch::Tensor& actual, const torch::Tensor& expected);
 std::ostream& operator<<(std::ostream& stream, const Error& error);
 
-/// Of values of order 1, and of gradients (relative L2), by compute type.
+/// Tolerances by compute type, for values of order 1, and for gradients
+/// (relative L2).
 double value_tolerance(torch::ScalarType type);
 double gradient_tolerance(torch::ScalarType type);
 
-/// A scalar: |actual - expected| <= tolerance * max(1, |expected|).
+/// Expects |actual - expected| <= tolerance * max(1, |expected|) for a scalar.
 void expect_scalar(
     const torch::Tensor& actual,
     const torch::Tensor& expected,
     double tolerance);
-/// A map of SSIM or of a loss, of images in [0, 1].
+/// Compares a map of SSIM or of a loss, of images in [0, 1].
 void expect_map(const torch::Tensor& actual, const torch::Tensor& expected);
-/// A gradient, by relative L2, cosine and bias; for half types against the
-/// rounded reference.
+/// Compares a gradient by relative L2, cosine and bias. For half types it
+/// compares with the rounded reference.
 void expect_gradient(
     const torch::Tensor& actual,
     const torch::Tensor& expected);
-/// float16 and bfloat16: the error is at most twice that of rounding.
+/// For float16 and bfloat16: the error is at most twice that of rounding.
 void expect_within_rounding(
     const torch::Tensor& actual,
     const torch::Tensor& expected);
-/// The same bits, NaN included, in shape, type and device.
+/// Expects the same bits, NaN included, and the same shape, type and device.
 void expect_same_bits(
     const torch::Tensor& actual,
     const torch::Tensor& expected);
@@ -172,9 +176,10 @@ using Function =
     std::function<torch::Tensor(const std::vector<torch::Tensor>&)>;
 
 /// Compares backward() with central differences in each element of each of
-/// `inputs` (float64). The largest difference relative to the largest derivative.
+/// `inputs` (float64). Returns the largest difference, relative to the largest
+/// derivative.
 double gradcheck(const Function& f, const std::vector<torch::Tensor>& inputs);
-/// The same of the gradient itself, as a function of `inputs` and of the upstream
+/// The same for the gradient, as a function of `inputs` and of the upstream
 /// gradient.
 double gradgradcheck(
     const Function& f,

@@ -27,7 +27,8 @@ TEST_P(ThreadsTest, BackwardFromAnotherThread) {
       x.grad(), expected(x, y, Spec(L1DSSIMLossOptions())).grad_input);
 }
 
-// The mapping threads of a SLAM system: each has images and options of its own.
+// Like the mapping threads of a SLAM system: each has its own images and
+// options.
 TEST_P(ThreadsTest, EachThreadWithItsOwnLoss) {
   constexpr int kThreads = 8;
   struct Work {
@@ -74,7 +75,7 @@ TEST_P(ThreadsTest, EachThreadWithItsOwnLoss) {
 
 FUSED_SSIM_ON_EACH_DEVICE(ThreadsTest);
 
-/// at::set_num_threads for the length of a scope.
+/// Sets at::set_num_threads for a scope.
 class ThreadCount {
  public:
   explicit ThreadCount(int count) : before_(at::get_num_threads()) {
@@ -109,10 +110,10 @@ std::map<std::string, double> cpu_time_of_threads() {
   return times;
 }
 
-// at::parallel_for compiled without OpenMP is serial, silently. So: each of two
-// threads has to do a good part of the work, in CPU time, which other processes do
-// not change. Run with OMP_WAIT_POLICY=passive, so that a thread that waits does not
-// count.
+// Without OpenMP, at::parallel_for is compiled as a serial loop, without a
+// warning. So each of two threads has to do a good part of the work. The test
+// measures CPU time, which other processes do not change.
+// OMP_WAIT_POLICY=passive keeps waiting threads from counting.
 TEST_F(CpuThreadsTest, TwoThreadsWork) {
   const char* policy = std::getenv("OMP_WAIT_POLICY");
   if (policy == nullptr || std::string(policy) != "passive") {

@@ -97,8 +97,8 @@ TEST_P(TypesTest, MapsAndGradientsOfHalfTypesAreWithinRounding) {
   }
 }
 
-// Mixed precision scales the loss, because gradients of a mean (one over the number
-// of values, times a bit) would vanish in float16.
+// Mixed precision scales the loss, because the gradient of a mean, about one
+// over the number of values, would underflow in float16.
 TEST_P(TypesTest, Float16GradientsSurviveByLossScaling) {
   const Sizes large = {1, 3, scaled(300, 40), scaled(400, 200)};
   constexpr double kScale = 65536;
@@ -183,7 +183,7 @@ TEST_P(TypesTest, Uint8TargetInAnyLayout) {
 TEST_P(TypesTest, Uint8TargetEqualToTheInputIsIdentical) {
   const auto y = bytes({3, 20, 41});
   for (const auto type : {kFloat32, kFloat64}) {
-    // y / 255, as the kernels read it, to within half a unit in the last place.
+    // y / 255 as the kernels read it, to within half a unit in the last place.
     const auto x = y.to(type) / 255;
     const auto result = F::l1_dssim_value_and_grad(x, y);
     const double last_place = type == kFloat64 ? 2e-16 : 1e-7;

@@ -60,7 +60,7 @@ TEST_P(ValueAndGradTest, LogsTheMeans) {
     for (const auto& options : variants()) {
       SCOPED_TRACE(testing::Message() << L1DSSIMLoss(options));
       const auto result = F::l1_dssim_value_and_grad(x, y, options, mask);
-      // Means, whatever the reduction and the weights of the terms.
+      // The results are means for each reduction and each weight of the terms.
       auto terms = options;
       terms.reduction(torch::kMean).l1_weight(1).dssim_weight(0);
       expect_scalar(result.l1, expected(x, y, Spec(terms), mask).value, 1e-6);

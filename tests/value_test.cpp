@@ -103,8 +103,8 @@ TEST_P(ValueTest, OutsideOfTheDataRange) {
   }
 }
 
-// SSIM of constant images a and b has a closed form; worked out here for 0.25 and
-// 0.75: (2 a b + C1) / (a^2 + b^2 + C1).
+// SSIM of constant images a and b has a closed form,
+// (2 a b + C1) / (a^2 + b^2 + C1). Here it is evaluated for 0.25 and 0.75.
 TEST_P(ValueTest, ConstantImagesByHand) {
   const auto x = torch::full({3, 16, 19}, 0.25, device());
   const auto y = torch::full({3, 16, 19}, 0.75, device());

@@ -10,8 +10,9 @@
 
 namespace {
 
-/// Every option once, for the command line, the JSON file and metrics.json:
-/// visit(name, field, smallest, largest, help); strings have no bounds.
+/// Visits each option once, for the command line, the JSON file and
+/// metrics.json: visit(name, field, smallest, largest, help). Strings have no
+/// bounds.
 template <typename Config, typename Visitor>
 void for_each_option(Config& c, const Visitor& visit) {
   constexpr double many = 1e9;
@@ -52,8 +53,8 @@ void add_option(
       ->take_last();
 }
 
-/// The file as arguments that come before those of the command line, so that
-/// both go through the same checks, and the last one counts.
+/// The options of the file as arguments. They are put before those of the
+/// command line: both pass the same checks, and the last one counts.
 std::vector<std::string> arguments_of(const std::string& path) {
   std::ifstream file(path);
   if (!file) {
@@ -102,7 +103,7 @@ Config parse_config(CLI::App& app, int argc, char** argv) {
     try {
       app.parse(arguments);
     } catch (const CLI::ParseError& error) {
-      // The command line has been through this already.
+      // The command line has passed the parser before.
       throw std::runtime_error(file + ": " + error.what());
     }
   }

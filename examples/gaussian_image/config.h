@@ -9,7 +9,7 @@ namespace CLI {
 class App;
 } // namespace CLI
 
-/// What the program is asked to do.
+/// The options of the program.
 struct Config {
   std::string target;
   std::int64_t gaussians = 2000;
@@ -22,9 +22,9 @@ struct Config {
   std::string output_dir = "out";
 };
 
-/// Reads the command line and the JSON file of --config, which the command line
-/// overrides. Throws CLI::Error or std::runtime_error.
+/// Reads the command line and the JSON file of --config. The command line
+/// overrides the file. Throws CLI::Error or std::runtime_error.
 Config parse_config(CLI::App& app, int argc, char** argv);
 
-/// With the names of the command line, fit to be given to --config again.
+/// Has the names of the command line, so it can be given to --config again.
 nlohmann::ordered_json to_json(const Config& config);

@@ -4,8 +4,8 @@
 
 namespace {
 
-/// The probability of a Gaussian at each pixel: mostly the gradient magnitude, and
-/// some everywhere, so that flat parts are covered. [H, W], sums to 1
+/// The probability of a Gaussian at each pixel: mostly the gradient magnitude,
+/// and a constant that covers flat parts. [H, W], sums to 1
 torch::Tensor density(const torch::Tensor& image) { // [3, H, W]
   const auto grey = torch::replication_pad2d(image.mean(0, true), {1, 1, 1, 1});
   const auto height = image.size(1), width = image.size(2);
@@ -35,7 +35,7 @@ Gaussians Gaussians::from_image(
 
   Gaussians gaussians;
   gaussians.position = corner + torch::rand({count, 2});
-  // Half the distance between neighbours: dense ones start small.
+  // Half the distance between neighbours, so that dense Gaussians start small.
   const auto distance = (probability.index({index}) * count).rsqrt();
   gaussians.log_scale =
       (0.5 * distance).clamp(1, 40).log().unsqueeze(1).repeat({1, 2});

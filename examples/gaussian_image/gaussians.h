@@ -13,15 +13,15 @@ struct Gaussians {
   torch::Tensor opacity; // [N] its logit
   torch::Tensor color; // [N, 3] RGB
 
-  /// Gaussians where the photograph has edges, in its colours: the same for the
-  /// same seed, on every device.
+  /// Puts Gaussians at the edges of the photograph, in its colours. The same
+  /// seed gives the same Gaussians on every device.
   static Gaussians from_image(
       const torch::Tensor& image, // [3, H, W] on the CPU
       int64_t count,
       uint64_t seed);
 
-  /// What the renderer needs of each: x, y, the upper triangle xx, xy, yy of the
-  /// inverse covariance, log opacity, RGB. `blur` is added to both standard
-  /// deviations (in quadrature). [N, 9]
+  /// The values that the renderer needs of each Gaussian: x, y, the upper
+  /// triangle xx, xy, yy of the inverse covariance, log opacity, RGB. `blur` is
+  /// added to both standard deviations in quadrature. [N, 9]
   torch::Tensor packed(double blur = 0) const;
 };

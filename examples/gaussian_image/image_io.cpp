@@ -83,8 +83,8 @@ torch::Tensor contact_sheet(
   return sheet;
 }
 
-// Not std::filesystem: the LibTorch of PyPI exports one of another compiler, which
-// gets called instead and crashes in places.
+// Not std::filesystem: the LibTorch of PyPI exports a std::filesystem of
+// another compiler. The program would call that one and may crash.
 void prepare_folder(const std::string& path) {
   for (auto end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const auto part = path.substr(0, end);
@@ -95,7 +95,7 @@ void prepare_folder(const std::string& path) {
       break;
     }
   }
-  // Better now than after a long run.
+  // An error now is better than one after a long run.
   write_text(path + "/metrics.json", "");
 }
 

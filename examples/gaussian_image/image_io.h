@@ -18,8 +18,8 @@ torch::Tensor contact_sheet(
     const std::vector<torch::Tensor>& images, // [3, H, W] each
     int64_t columns);
 
-/// Creates the folder where there is none. Throws std::runtime_error where that
-/// fails, or where no file can be written there.
+/// Creates the folder if there is none. Throws std::runtime_error if that
+/// fails, or if no file can be written there.
 void prepare_folder(const std::string& path);
 
 /// Throws std::runtime_error where the file cannot be written.

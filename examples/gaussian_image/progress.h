@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-/// Progress on standard output: a bar on a terminal, else a line every tenth of
-/// the way.
+/// Progress on standard output: a bar on a terminal, otherwise a line after
+/// every tenth of the steps.
 class Progress {
  public:
   explicit Progress(std::int64_t steps);

@@ -1,14 +1,18 @@
-// NOTE: blending. A pixel is the weighted mean, sum(w c) / sum(w), of the colours of
-// the Gaussians around it, with w = opacity * exp(-d^2 / 2). Alpha compositing would
-// need an order and a cumulative product over each list; this needs neither, and is
-// a matrix product. Unlike the plain sum of w c, the mean makes sharp edges of soft
-// Gaussians: where two of them meet, one takes over from the other within a pixel or
-// two. In a prototype with 2000 Gaussians on the portrait of the README, 300 steps
-// reached SSIM 0.89 with the mean and 0.81 with the sum.
+// NOTE [ Blending ]
 //
-// The exponent of w is a polynomial of degree two in the pixel's place. Its six
-// coefficients, taken about the tile's centre, times the six monomials of the tile's
-// pixels, the same for all tiles, give all exponents in one matrix product.
+// A pixel is the weighted mean of the colours of the Gaussians around it,
+// sum(w c) / sum(w), with w = opacity * exp(-d^2 / 2). Alpha compositing would
+// need an order of the Gaussians and a cumulative product over each list. The
+// mean needs neither, and is a matrix product. The mean also makes sharp edges of
+// soft Gaussians, which the plain sum of w c does not: where two of them meet,
+// one replaces the other within one or two pixels. In a prototype with 2000
+// Gaussians on the portrait of the README, 300 steps reached SSIM 0.89 with the
+// mean and 0.81 with the sum.
+//
+// The exponent of w is a polynomial of degree two in the position of the pixel.
+// Relative to the centre of its tile, it has six coefficients. The six
+// monomials of the pixels are the same for all tiles. So one matrix product
+// gives all exponents.
 
 #include "renderer.h"
 
@@ -18,8 +22,9 @@
 
 namespace {
 
-// Width and height in pixels. The time goes to pixels * list length exponentials: small
-// tiles get by with short lists. 16 x 16 with lists of 32 cost twice as many.
+// Width and height in pixels. Most of the time goes to the exponentials, whose
+// number is pixels * list length. Small tiles need only short lists. 16 x 16
+// with lists of 32 cost twice as many exponentials.
 constexpr int64_t kTile = 8;
 
 torch::Tensor grid(
@@ -75,14 +80,15 @@ Renderer::Renderer(
 
 void Renderer::assign(const Gaussians& gaussians) {
   const torch::NoGradGuard no_grad;
-  // The weight at the tile's centre, blurred by the tile's own extent: what is near
-  // its border counts, however small.
+  // The weight at the centre of the tile, with the Gaussian blurred by half the
+  // width of the tile. So a small Gaussian near the border of the tile counts,
+  // too.
   const auto packed = gaussians.packed(0.5 * kTile);
   const auto origin = centers_.mean(0);
   const auto log_weights = polynomials(packed, origin); // [N, 6]
   const auto count = std::min(per_tile_, packed.size(0));
   std::vector<torch::Tensor> lists;
-  // In parts: [T, N] of a large image would take gigabytes.
+  // In parts, because [T, N] of a large image would take gigabytes.
   for (const auto& centers : centers_.split(4096)) {
     const auto weights = log_weights.mm(monomials(centers - origin)).t();
     lists.push_back(std::get<1>(weights.topk(count, 1)));

@@ -2,8 +2,8 @@
 
 #include "gaussians.h"
 
-/// Renders Gaussians to an image, tile by tile, with a few large tensor operations
-/// that autograd can follow.
+/// Renders Gaussians to an image, tile by tile, with a few large tensor
+/// operations that autograd can differentiate.
 class Renderer {
  public:
   Renderer(
@@ -12,8 +12,8 @@ class Renderer {
       int64_t per_tile, // Gaussians that reach one tile
       const torch::Device& device);
 
-  /// Chooses the Gaussians of each tile, without gradient. To be called before the
-  /// first `render`, and now and then while the Gaussians move.
+  /// Chooses the Gaussians of each tile, without a gradient. Call it before the
+  /// first `render`, and from time to time while the Gaussians move.
   void assign(const Gaussians& gaussians);
 
   torch::Tensor render(const Gaussians& gaussians) const; // [3, H, W]

@@ -14,7 +14,7 @@
 
 namespace {
 
-/// Adds the time since the last call to one part of the split.
+/// Adds the time since the last call to one part of the time of a step.
 class Stopwatch {
  public:
   explicit Stopwatch(const torch::Device& device)
@@ -22,7 +22,7 @@ class Stopwatch {
 
   void lap(double* part) {
     if (on_cuda_) {
-      torch::cuda::synchronize(); // or one would measure launches
+      torch::cuda::synchronize(); // otherwise only launches are timed
     }
     const auto now = Clock::now();
     if (part) {
@@ -42,7 +42,8 @@ struct Rate {
   double start; // at the first step
 };
 
-/// Adam's rates, in the units of each parameter; all fall to 5 % of the start.
+/// Adam's rates, in the units of each parameter. They all fall to 5 % of the
+/// start.
 std::vector<Rate> rates(Gaussians& g) {
   return {
       {&g.position, 0.3},
@@ -55,7 +56,8 @@ std::vector<Rate> rates(Gaussians& g) {
 torch::optim::Adam make_optimizer(const std::vector<Rate>& rates) {
   std::vector<torch::optim::OptimizerParamGroup> groups;
   for (const auto& rate : rates) {
-    // Gradients are about 1 / number of pixels, near Adam's usual epsilon of 1e-8.
+    // Gradients are about 1 / number of pixels, which is near Adam's usual
+    // epsilon of 1e-8.
     groups.emplace_back(
         std::vector<torch::Tensor>{*rate.parameter},
         std::make_unique<torch::optim::AdamOptions>(
@@ -118,8 +120,8 @@ Training train(
     watch.lap(&split.render);
 
     const auto value = loss(image, target);
-    // The fused loss works its gradient out in the call above; what is left of it for
-    // the backward pass ends where the gradient of the image arrives.
+    // The fused loss computes its gradient in the call above. Its part of the
+    // backward pass ends when the gradient of the image arrives.
     image.register_hook([&](const torch::Tensor&) { watch.lap(&split.loss); });
     optimizer.zero_grad();
     value.backward();

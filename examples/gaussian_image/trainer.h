@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-/// Where the time of the steps went, in seconds.
+/// How long the parts of all steps took, in seconds.
 struct TimeSplit {
   double render = 0; // with choosing the tiles' Gaussians
   double loss = 0; // value and gradient with respect to the image

@@ -7,45 +7,56 @@
 
 /// What all functions here have in common.
 ///
-/// `input`, `target`: [C, H, W] or [N, C, H, W], the same shape and device, any
-/// strides: an [H, W, C] image is passed as `image.permute({2, 0, 1})` and is
-/// not copied. float32, float64, float16 or bfloat16, the same type in both;
-/// `target` may be uint8 instead and is then read as value / 255.
+/// `input`, `target`: [C, H, W] or [N, C, H, W]. Both have the same shape and device
+/// and any strides. An [H, W, C] image is passed as `image.permute({2, 0, 1})`; nothing
+/// is copied. The type is float32, float64, float16 or bfloat16, the same in both.
+/// `target` may be uint8 instead; it is then read as value / 255.
 ///
-/// `mask`: undefined, or weights >= 0 of the type of `input` or bool, [H, W],
-/// [1, H, W], [N, 1, H, W] (or [C, H, W], [N, C, H, W] for weights per channel).
-/// It weighs the maps after the statistics; a mean divides by the sum of the
-/// weights over all N x C maps. Where the whole mask is zero, SSIM is 1 and the
-/// loss and its gradient are 0. With `torch::kValid` the mask is cropped like
-/// the map. Negative weights are refused on the CPU; on CUDA they are not looked
-/// for, since that would wait for the device. No gradient flows to the mask.
+/// `mask`: undefined, or weights that are finite and >= 0, of the type of `input` or
+/// bool. Its shape is [H, W], [1, H, W] or [N, 1, H, W], or [C, H, W] or [N, C, H, W]
+/// for weights per channel. It weighs the maps after the statistics. A mean divides by
+/// the sum of the weights over all N x C maps. Where the whole mask is zero, mean SSIM
+/// is 1, and the loss and its gradient are 0. With `torch::kValid` the mask is cropped
+/// like the map. No gradient flows to the mask. Negative, infinite and NaN weights are
+/// refused on the CPU. On CUDA they are not looked for, since that would wait for the
+/// device.
 ///
-/// SSIM is that of Wang et al. 2004, "Image quality assessment: from error
-/// visibility to structural similarity", with a Gaussian window and population
-/// statistics (sigma^2 = E[x^2] - mu^2). Nothing is clamped: identical images
-/// give exactly 1 and a gradient of exactly 0.
+/// A pixel of weight 0 counts nothing, even where an image is NaN or infinite. Such a
+/// value reaches the result only through a window of positive weight that contains it.
 ///
-/// Scalars come back as float32 for half types and in the type of `input`
-/// otherwise; maps and gradients in the type of `input`. float16 and bfloat16
-/// are computed in float32. Accuracy of float32: docs/accuracy.md.
+/// SSIM is that of Wang et al. 2004, "Image quality assessment: from error visibility
+/// to structural similarity", with a Gaussian window and population statistics
+/// (sigma^2 = E[x^2] - mu^2). Nothing is clamped: identical images give exactly 1 and
+/// a gradient of exactly 0.
 ///
-/// The same call on the same device gives the same bits. On CUDA all work goes
-/// to the current stream, nothing waits for the device, and every call can be
-/// captured in a CUDA graph. An empty batch gives NaN for a mean, 0 for a sum,
-/// as torch's own losses do.
+/// Scalars are float32 for half types, and of the type of `input` otherwise. Maps and
+/// gradients have the type of `input`. float16 and bfloat16 are computed in float32.
+/// The gradient of a mean over many pixels is tiny: in float16 it underflows unless
+/// the loss is scaled, for example by 1024, before `backward()`.
+/// docs/accuracy.md states the accuracy of float32.
 ///
-/// Every function throws `c10::Error`, with the argument, what was expected and
-/// what came, for: types, devices, shapes or options outside of the above, and a
-/// window larger than the image with `torch::kValid`.
+/// The same call on the same device gives the same bits. On CUDA all work goes to the
+/// current stream, nothing waits for the device, and every call can be captured in a
+/// CUDA graph. An empty batch gives NaN for a mean and 0 for a sum, as torch's own
+/// losses do.
+///
+/// A call that needs a gradient saves that gradient. It also keeps handles of the
+/// images until the backward call, for the gradient of a map and for second
+/// derivatives (`create_graph`). A handle is no copy, but it keeps a temporary image
+/// alive, as torch's own losses do.
+///
+/// Every function throws `c10::Error` for types, devices, shapes or options outside of
+/// the above, and for a window larger than the image with `torch::kValid`. The message
+/// names the argument, what was expected and what came.
 namespace fused_ssim::functional {
 
 /// SSIM of two batches of images: its mean or sum (scalar) or its map
 /// [N, C, H, W] ([C, H, W] for input without batch), by `options.reduction()`.
-/// Differentiable in `input`, in `target`, or in both, and twice
-/// (`create_graph`, through plain tensor operations). Where no gradient is
-/// needed nothing is saved and only the value is computed.
+/// It is differentiable in `input`, in `target`, or in both, and twice (`create_graph`,
+/// through plain tensor operations). Where no gradient is needed, nothing is saved and
+/// only the value is computed.
 ///
-/// SSIM of each image of a batch: the map's mean,
+/// The SSIM of each image of a batch is the mean of its map:
 /// `ssim(a, b, SSIMOptions().reduction(torch::kNone)).mean({1, 2, 3})`.
 ///
 /// Example:
@@ -63,8 +74,8 @@ FUSED_SSIM_API torch::Tensor ssim(
 ///
 ///     l1_weight * mean|input - target| + dssim_weight * (1 - mean SSIM),
 ///
-/// its sum, or its map, by `options.reduction()`. Value and gradient are worked
-/// out in one pass during the forward call; the gradient is all that is saved.
+/// its sum, or its map, by `options.reduction()`. Value and gradient are computed in
+/// one pass during the forward call.
 ///
 /// Example:
 /// ```
@@ -77,7 +88,7 @@ FUSED_SSIM_API torch::Tensor l1_dssim_loss(
     const L1DSSIMLossOptions& options = {},
     const torch::Tensor& mask = {});
 
-/// What `l1_dssim_value_and_grad` returns. None of it is part of a graph.
+/// The result of `l1_dssim_value_and_grad`. None of it is part of a graph.
 struct L1DSSIMValueAndGrad {
   torch::Tensor loss; ///< [] by `options.reduction()`, mean or sum
   torch::Tensor l1; ///< [] mean |input - target|, for the log

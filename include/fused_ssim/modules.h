@@ -33,6 +33,9 @@ class FUSED_SSIM_API SSIMImpl : public torch::nn::Cloneable<SSIMImpl> {
   void reset() override;
   /// Prints the name and every option.
   void pretty_print(std::ostream& stream) const override;
+  /// `torch::save` and `torch::load` keep every option.
+  void save(torch::serialize::OutputArchive& archive) const override;
+  void load(torch::serialize::InputArchive& archive) override;
 
   torch::Tensor forward(
       const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
@@ -67,6 +70,9 @@ class FUSED_SSIM_API L1DSSIMLossImpl
   void reset() override;
   /// Prints the name and every option.
   void pretty_print(std::ostream& stream) const override;
+  /// `torch::save` and `torch::load` keep every option.
+  void save(torch::serialize::OutputArchive& archive) const override;
+  void load(torch::serialize::InputArchive& archive) override;
 
   torch::Tensor forward(
       const torch::Tensor& input, // [N, C, H, W] or [C, H, W]

@@ -26,14 +26,15 @@ struct FUSED_SSIM_API SSIMOptions {
   /// Width and height of the Gaussian window in pixels: odd, 3 .. 31.
   /// Default: 11.
   TORCH_ARG(int64_t, window_size) = 11;
-  /// Standard deviation of the Gaussian window in pixels, > 0. Default: 1.5.
+  /// Standard deviation of the Gaussian window in pixels, finite and > 0.
+  /// Default: 1.5.
   TORCH_ARG(double, sigma) = 1.5;
-  /// Span L of the pixel values in C1 = (k1 L)^2 and C2 = (k2 L)^2, > 0.
-  /// Default: 1.
+  /// Span L of the pixel values in C1 = (k1 L)^2 and C2 = (k2 L)^2: 1 for images in
+  /// [0, 1], 255 for images in [0, 255]; finite and > 0. Default: 1.
   TORCH_ARG(double, data_range) = 1.0;
-  /// Constant of the luminance term, > 0. Default: 0.01.
+  /// Constant of the luminance term, finite and > 0. Default: 0.01.
   TORCH_ARG(double, k1) = 0.01;
-  /// Constant of the contrast-structure term, > 0. Default: 0.03.
+  /// Constant of the contrast-structure term, finite and > 0. Default: 0.03.
   TORCH_ARG(double, k2) = 0.03;
   /// `torch::kSame`: zero padding, a map as large as the image.
   /// `torch::kValid`: only windows inside the image, a map of
@@ -70,14 +71,15 @@ struct FUSED_SSIM_API L1DSSIMLossOptions {
   /// Width and height of the Gaussian window in pixels: odd, 3 .. 31.
   /// Default: 11.
   TORCH_ARG(int64_t, window_size) = 11;
-  /// Standard deviation of the Gaussian window in pixels, > 0. Default: 1.5.
+  /// Standard deviation of the Gaussian window in pixels, finite and > 0.
+  /// Default: 1.5.
   TORCH_ARG(double, sigma) = 1.5;
-  /// Span L of the pixel values in C1 = (k1 L)^2 and C2 = (k2 L)^2, > 0.
-  /// Default: 1.
+  /// Span L of the pixel values in C1 = (k1 L)^2 and C2 = (k2 L)^2: 1 for images in
+  /// [0, 1], 255 for images in [0, 255]; finite and > 0. Default: 1.
   TORCH_ARG(double, data_range) = 1.0;
-  /// Constant of the luminance term, > 0. Default: 0.01.
+  /// Constant of the luminance term, finite and > 0. Default: 0.01.
   TORCH_ARG(double, k1) = 0.01;
-  /// Constant of the contrast-structure term, > 0. Default: 0.03.
+  /// Constant of the contrast-structure term, finite and > 0. Default: 0.03.
   TORCH_ARG(double, k2) = 0.03;
   /// `torch::kSame` or `torch::kValid`, as in `SSIMOptions`.
   /// Default: `torch::kSame`.

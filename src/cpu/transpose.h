@@ -17,7 +17,7 @@ FUSED_SSIM_INLINE void transpose(Vec<T>* a /* [V] */) {
     Vec<T> b[V];
     FUSED_SSIM_UNROLL
     for (int i = 0; i < V / 2; ++i) {
-      const auto pair = at::vec::interleave2(a[i], a[i + V / 2]);
+      const auto pair = interleave<T>(a[i], a[i + V / 2]);
       b[2 * i] = pair.first;
       b[2 * i + 1] = pair.second;
     }

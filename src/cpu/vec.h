@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #if defined(__clang__)
 #define FUSED_SSIM_UNROLL _Pragma("unroll")
@@ -71,6 +73,21 @@ struct VecMath {
     return Vec<T>(T(1)) / a;
   }
 };
+
+/// {a0, b0, a1, b1, ...}: the lower half of it, and the upper half.
+template <typename T>
+FUSED_SSIM_INLINE std::pair<Vec<T>, Vec<T>> interleave(Vec<T> a, Vec<T> b) {
+#if defined(__aarch64__)
+  // at::vec's own goes through memory here, lane by lane. Older LibTorch has other
+  // vectors.
+  if constexpr (std::is_convertible_v<Vec<T>, float32x4_t>) {
+    return {vzip1q_f32(a, b), vzip2q_f32(a, b)};
+  } else if constexpr (std::is_convertible_v<Vec<T>, float64x2_t>) {
+    return {vzip1q_f64(a, b), vzip2q_f64(a, b)};
+  }
+#endif
+  return at::vec::interleave2(a, b);
+}
 
 template <typename T>
 FUSED_SSIM_INLINE Vec<T> load(const T* p) {

@@ -11,14 +11,14 @@
 namespace fused_ssim::detail::cuda::emulation {
 namespace {
 
-/// Thrown through the threads that the error of another one ends.
+/// Thrown in the other threads, to end them, after an error in one thread.
 struct Cancelled {};
 
 unsigned lowest_bit(unsigned bits) {
   return static_cast<unsigned>(__builtin_ctz(bits));
 }
 
-/// The position of one of the bits that are set, each as likely as the others.
+/// The position of a set bit. Each set bit is equally likely.
 unsigned random_bit(unsigned bits, std::mt19937& random) {
   auto skip = random() % static_cast<unsigned>(__builtin_popcount(bits));
   for (; skip > 0; --skip) {
@@ -116,8 +116,8 @@ bool Block::choose(unsigned& index, std::mt19937& random) {
   return true;
 }
 
-/// Ends the threads that still wait, or were never run, so that what lives on
-/// their stacks is destroyed.
+/// Ends the threads that still wait, or that never ran, so that the objects on
+/// their stacks are destroyed.
 void Block::cancel() {
   cancelled_ = true;
   for (unsigned i = 0; i < threads_.size(); ++i) {
@@ -180,7 +180,7 @@ void Block::release_block() {
   }
 }
 
-/// Lets the lanes of `mask` go if they all wait at the same operation.
+/// Lets the lanes of `mask` go on if all of them wait at the same operation.
 void Block::release_warp(unsigned warp, State state, unsigned mask) {
   const unsigned first = warp * kWarpSize;
   unsigned waiting = 0;
@@ -216,7 +216,8 @@ void Block::require_in_mask(unsigned lane, unsigned mask) const {
   }
 }
 
-/// Who waits where; threads in a row that wait at the same are one entry.
+/// Says which threads wait where. Neighbouring threads that wait at the same
+/// place are one entry.
 std::string Block::describe() const {
   const auto what = [this](std::size_t i) {
     std::ostringstream text;

@@ -22,19 +22,19 @@ enum class State { kReady, kBlockBarrier, kWarpBarrier, kShuffle, kExited };
 struct Thread {
   FiberStack stack;
   StackBounds bounds = stack.bounds();
-  boost::context::fiber fiber; // where this thread goes on
-  boost::context::fiber scheduler; // where the scheduler goes on, meanwhile
+  boost::context::fiber fiber; // continues this thread
+  boost::context::fiber scheduler; // continues the scheduler
   State state = State::kReady;
   unsigned mask = 0; // of the warp operation that it waits at
   unsigned source = 0; // lane, of the shuffle that it waits at
   std::uint64_t value = 0; // given to the shuffle
-  std::uint64_t result = 0; // got from it
+  std::uint64_t result = 0; // received from the shuffle
 };
 
-/// Runs one block after the other, on the host thread that made it.
+/// Runs blocks one after the other, on the host thread that created it.
 class Block {
  public:
-  /// The one that runs on this host thread, and its thread that runs.
+  /// The instance of this host thread, and the emulated thread that it runs.
   static Block& current();
 
   Block(unsigned threads, const std::function<void()>& kernel)
@@ -91,7 +91,7 @@ class Block {
   unsigned current_ = 0; // the thread that runs
   unsigned live_ = 0; // threads that have not returned
   unsigned at_barrier_ = 0; // threads at the block barrier
-  bool new_span_ = false; // the block barrier has just let everybody go
+  bool new_span_ = false; // the block barrier has just released all threads
   bool one_warp_first_ = false;
   bool cancelled_ = false;
   std::exception_ptr error_;

@@ -1,4 +1,4 @@
-// Stands in for the CPU kernels, so that CPU tensors go through the CUDA kernels.
+// Replaces the CPU kernels, so that CPU tensors go through the CUDA kernels.
 
 #include "backend.h"
 
@@ -10,7 +10,7 @@
 namespace fused_ssim::detail::cpu {
 namespace {
 
-/// What the kernels then do not write stays NaN.
+/// Fills memory with NaN. It stays NaN where the kernels do not write.
 void fill_with_nan(void* data, std::size_t bytes) {
   if (data != nullptr) {
     std::memset(data, 0xff, bytes);
@@ -18,18 +18,17 @@ void fill_with_nan(void* data, std::size_t bytes) {
 }
 
 void fill_with_nan(
-    const MutableView& view, // [N, C, height, width]
+    const MutableView& view, // [N, C, ., .]
     const Problem& problem,
-    std::int64_t height,
-    std::int64_t width) {
+    const Region& region) { // of the view's rows and columns
   if (view.data == nullptr) {
     return;
   }
   const std::int64_t bytes = bytes_of(view.element);
   for (std::int64_t n = 0; n < problem.batch; ++n) {
     for (std::int64_t c = 0; c < problem.channels; ++c) {
-      for (std::int64_t y = 0; y < height; ++y) {
-        for (std::int64_t x = 0; x < width; ++x) {
+      for (auto y = region.row_begin; y < region.row_end; ++y) {
+        for (auto x = region.column_begin; x < region.column_end; ++x) {
           const auto offset = n * view.stride[0] + c * view.stride[1] +
               y * view.stride[2] + x * view.stride[3];
           fill_with_nan(
@@ -49,9 +48,9 @@ void run(const Problem& problem, const Outputs& outputs) {
     fill_with_nan(scalar, wide ? sizeof(double) : sizeof(float));
   }
   const Region& map = problem.map_region;
-  fill_with_nan(outputs.map, problem, map.rows(), map.columns());
+  fill_with_nan(outputs.map, problem, {0, map.rows(), 0, map.columns()});
   for (const auto& gradient : {outputs.grad_input, outputs.grad_target}) {
-    fill_with_nan(gradient, problem, problem.height, problem.width);
+    fill_with_nan(gradient, problem, problem.own_region);
   }
   cuda::run(problem, outputs, /*device=*/0);
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the host code of our kernels needs of the CUDA runtime, emulated. The names
-// are those of cuda/runtime.h.
+// Emulates the parts of the CUDA runtime that our host code uses. The names are
+// those of cuda/runtime.h.
 
 #include "emulation.h"
 
@@ -11,7 +11,7 @@
 
 namespace fused_ssim::detail::cuda {
 
-/// The device that is current while this lives.
+/// Makes a device current during its lifetime.
 class DeviceScope {
  public:
   explicit DeviceScope(int /*device*/) {}
@@ -21,7 +21,7 @@ class DeviceScope {
   }
 };
 
-/// Device memory for the time of the launches that follow.
+/// Device memory for the launches of one call.
 class Workspace {
  public:
   explicit Workspace(std::size_t bytes)

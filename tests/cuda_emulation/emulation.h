@@ -1,8 +1,8 @@
 #pragma once
 
-// The part of CUDA C++ that our kernels use, for a host compiler, in place of
-// <cuda_runtime.h>. __shared__ is left out on purpose: all shared memory comes from
-// shared_memory().
+// The part of CUDA C++ that our kernels use, for a host compiler. It replaces
+// <cuda_runtime.h>. It has no __shared__ on purpose: all shared memory comes
+// from shared_memory().
 
 #include "scheduler.h"
 
@@ -84,8 +84,8 @@ T shuffle_from(unsigned mask, T value, unsigned source) {
 
 } // namespace fused_ssim::detail::cuda::emulation
 
-// A shuffle works within groups of `width` lanes; a lane whose source lies beyond
-// its group gets its own value.
+// A shuffle works within groups of `width` lanes. A lane whose source lies
+// beyond its group gets its own value.
 
 template <typename T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
@@ -112,7 +112,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32) {
   return emulation::shuffle_from(mask, value, inside ? source : lane);
 }
 
-// What cuda/device.cuh leaves to us.
+// The functions that cuda/device.cuh expects from the emulation.
 
 namespace fused_ssim::detail::cuda {
 

@@ -1,4 +1,4 @@
-// That the emulation shows each kind of mistake that it is there to show.
+// Tests that the emulation detects each kind of mistake that it is for.
 
 #include "emulation_test.h"
 #include "fiber_stack.h"
@@ -25,8 +25,9 @@ struct RotateParams {
   int missing; // which of the two barriers a round is missing
 };
 
-/// Rotates numbers through shared memory, warp by warp, ten times. Barrier 0 keeps
-/// reads behind the writes of their round, barrier 1 the writes behind the reads.
+/// Passes numbers from warp to warp through shared memory, ten times. Barrier 0
+/// makes the reads of a round wait for its writes. Barrier 1 makes the writes
+/// of the next round wait for the reads.
 __global__ void rotate_warps(RotateParams params) {
   auto* row = shared<int>() + threadIdx.x / 32 * 32;
   const auto lane = threadIdx.x % 32;
@@ -70,8 +71,9 @@ struct HandOverParams {
   int* out; // [32]
 };
 
-/// The last warp reads what the first one wrote. A shuffle stands where a barrier
-/// should: it makes the lanes of a warp wait for each other, not the warps.
+/// The last warp reads what the first one wrote. There is a shuffle where a
+/// block barrier should be. A shuffle makes the lanes of a warp wait for each
+/// other, but not the warps.
 __global__ void shuffle_for_barrier(HandOverParams params) {
   const auto lane = threadIdx.x % 32;
   if (threadIdx.x < 32) {

@@ -1,4 +1,4 @@
-// That the emulation computes what a device would.
+// Tests that the emulation computes the same as a device.
 
 #include "emulation_test.h"
 
@@ -75,8 +75,8 @@ TEST_F(Emulation, ShufflesWithinGroups) {
     ASSERT_EQ(out[lane], 5);
     ASSERT_EQ(out[32 + lane], lane / 8 * 8 + 3);
     ASSERT_EQ(out[64 + lane], lane % 16 + 3 < 16 ? lane + 3 : lane);
-    // Lane ^ 9 lies in a later group of 8 for lanes 0-7 and 16-23, in an earlier
-    // one, which may be read, for the rest.
+    // For lanes 0-7 and 16-23, lane ^ 9 lies in a later group of 8. For the
+    // other lanes it lies in an earlier group, which may be read.
     ASSERT_EQ(out[96 + lane], lane / 8 % 2 == 0 ? lane : lane ^ 9);
   }
 }
@@ -85,7 +85,7 @@ struct HalvesParams {
   int* out; // [32]
 };
 
-/// The two halves of the warp go separate ways.
+/// The two halves of the warp take different branches.
 __global__ void shuffle_halves(HalvesParams params) {
   const auto lane = threadIdx.x;
   int value = static_cast<int>(lane);
@@ -115,7 +115,7 @@ struct LeaveParams {
   unsigned* out; // [blockDim]
 };
 
-/// Odd threads return before the barriers, which do not wait for them.
+/// Odd threads return before the barriers. The barriers do not wait for them.
 __global__ void leave_early(LeaveParams params) {
   if (threadIdx.x % 2 == 1) {
     return;

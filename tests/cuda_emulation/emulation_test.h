@@ -1,6 +1,6 @@
 #pragma once
 
-// What the tests of the emulation share.
+// Shared code of the emulation's tests.
 
 #include "emulated_runtime.h"
 #include "emulation.h"
@@ -16,7 +16,7 @@ namespace fused_ssim::detail::cuda {
 constexpr unsigned kThreads = 96; // three warps
 constexpr int kSeeds = 16;
 
-/// Leaves the settings as they were.
+/// Restores the settings.
 class Emulation : public ::testing::Test {
  protected:
   void TearDown() override {
@@ -30,7 +30,8 @@ inline void set_seed(int seed) {
   emulation::set(settings);
 }
 
-/// How many of kSeeds orders make `run` return something else than `expected`.
+/// The number of orders, out of kSeeds, in which `run` does not return
+/// `expected`.
 template <typename Run, typename Result>
 int count_deviations(const Run& run, const Result& expected) {
   int deviations = 0;
@@ -52,7 +53,8 @@ struct SumParams {
   bool with_barrier;
 };
 
-/// A warp shuffle reduction, then one over the warps through shared memory.
+/// A reduction in each warp by shuffles, then over the warps through shared
+/// memory.
 template <typename T>
 __global__ void sum_block(SumParams params) {
   auto sum =

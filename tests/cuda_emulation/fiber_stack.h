@@ -1,7 +1,7 @@
 #pragma once
 
-// Stacks for fibers: used again from block to block, with a guard page, and
-// switched under the eyes of AddressSanitizer, which has to be told.
+// Stacks for fibers. They are reused from block to block and have a guard page.
+// AddressSanitizer is told about each switch.
 
 #include <boost/context/protected_fixedsize_stack.hpp>
 
@@ -24,11 +24,11 @@
 
 namespace fused_ssim::detail::cuda::emulation {
 
-/// Kernels take a tenth of it; the rest is for the report of an error. A guard page
-/// ends it, and only touched pages take memory.
+/// Kernels need a tenth of it; the rest is for the report of an error. A guard
+/// page ends it. Untouched pages take no memory.
 constexpr std::size_t kStackBytes = 128 * 1024;
 
-/// What AddressSanitizer knows of a stack.
+/// The state that AddressSanitizer keeps of a stack.
 struct StackBounds {
   const void* bottom = nullptr;
   std::size_t size = 0;
@@ -38,22 +38,22 @@ struct StackBounds {
 #if defined(FUSED_SSIM_ADDRESS_SANITIZER)
 constexpr bool kAddressSanitizer = true;
 
-/// Before the switch from one stack to another...
+/// Call before a switch from one stack to another.
 inline void leave(StackBounds& from, const StackBounds& to) {
   __sanitizer_start_switch_fiber(&from.fake_stack, to.bottom, to.size);
 }
 
-/// ... that will never return, and ...
+/// Call before a switch that never returns.
 inline void leave_for_good(const StackBounds& to) {
   __sanitizer_start_switch_fiber(nullptr, to.bottom, to.size);
 }
 
-/// ... after it, on the other one.
+/// Call after a switch, on the new stack.
 inline void arrive(StackBounds& at, StackBounds& from) {
   __sanitizer_finish_switch_fiber(at.fake_stack, &from.bottom, &from.size);
 }
 
-/// Forgets what the last fiber left behind.
+/// Removes the state that the last fiber left in the stack.
 inline void clean(StackBounds& stack) {
   ASAN_UNPOISON_MEMORY_REGION(stack.bottom, stack.size);
   stack.fake_stack = nullptr;
@@ -69,8 +69,8 @@ inline void clean(StackBounds&) {}
 
 #endif
 
-/// A stack from the pool, for as long as this lives. To Boost it is an allocator
-/// that owns nothing.
+/// A stack from the pool, for the lifetime of this object. For Boost it is an
+/// allocator that owns nothing.
 class FiberStack {
  public:
   FiberStack() : context_(pool().take()) {}

@@ -1,5 +1,5 @@
-// What tensors on the CPU do not reach at the sizes that an emulation can afford:
-// the scaling of a gradient, and blocks that take more than one item.
+// Tests what CPU tensors do not reach at the sizes that an emulation can
+// afford: the scaling of a gradient, and blocks that take more than one item.
 
 #include "scheduler.h"
 
@@ -91,7 +91,7 @@ struct LossAndGradient {
   std::vector<double> gradient; // [planes, height, width]
 };
 
-/// Of the sum, so that planes do not depend on each other.
+/// The gradient of a sum, so that planes do not depend on each other.
 LossAndGradient loss_of(
     const std::vector<double>& input, // [planes, height, width]
     const std::vector<double>& target, // [planes, height, width]

@@ -1,5 +1,6 @@
-// Takes the library's kernels' barriers out, one at a time, and expects that each is
-// missed: then the tests of the emulated kernels see a barrier that is forgotten.
+// Removes the barriers of the library's kernels one at a time, and expects a
+// wrong result each time. So the tests of the emulated kernels detect a
+// forgotten barrier.
 
 #include "scheduler.h"
 
@@ -16,13 +17,14 @@
 namespace fused_ssim::detail::cuda {
 namespace {
 
-// Several steps in each of several items, pixels for every lane of a block, and more
-// rows than a warp has lanes: each is a term of a sum over the threads.
+// The image is large enough for several steps in each of several items, for
+// pixels in every lane of a block, and for more rows than a warp has lanes.
+// Each row is a term of a sum over the threads.
 constexpr std::int64_t kBatch = 1, kChannels = 1, kHeight = 70, kWidth = 260;
 constexpr int kNone = -1;
 constexpr std::size_t kElements = kBatch * kChannels * kHeight * kWidth;
 
-/// What an evaluation is asked for.
+/// The results that an evaluation is asked for.
 struct Case {
   const char* name;
   bool weighted, value, map, grad_input, grad_target;
@@ -30,8 +32,9 @@ struct Case {
   int window;
 };
 
-// Each barrier is needed in one of these at least, and none in all: what follows
-// it may happen to be harmless, or another barrier be near.
+// Each barrier is needed in at least one of these cases. No barrier is needed
+// in all of them: the code after it may be harmless, or another barrier may be
+// near.
 const Case kCases[] = {
     {"L1 alone", true, true, false, true, false, 0.0, 11},
     {"both gradients", true, true, false, true, true, 0.2, 11},
@@ -68,7 +71,7 @@ ViewType view_of(Data& values) {
   return view;
 }
 
-/// All that the kernels write: three scalars, the map, two gradients.
+/// All results of the kernels: three scalars, the map, two gradients.
 template <typename T>
 std::vector<T> results_of(const Case& what) {
   static const auto input = noise<T>(1);
@@ -132,7 +135,8 @@ std::vector<T> results_of(
   return results_of<T>(what);
 }
 
-/// Whether one of `seeds` orders leads to another result; NaN is always one.
+/// Whether one of `seeds` orders gives another result. NaN always counts as
+/// another result.
 template <typename T>
 bool is_missed(
     const Case& what,

@@ -16,15 +16,16 @@
 namespace fused_ssim::detail::cuda::emulation {
 namespace {
 
-// What every device from sm_75 on can launch.
+// Limits of a launch on every device from sm_75 on.
 constexpr unsigned kMaxThreads = 1024;
 constexpr std::size_t kMaxSharedBytes = 64 * 1024;
 
 Settings current_settings;
-std::atomic<std::uint64_t> launches{0}; // since the seed was set
+std::atomic<std::uint64_t> launches{0}; // after the seed was set
 std::atomic<std::uint64_t> reached{0};
 
-/// The generator of one block's order, or, for block = blocks, of the blocks'.
+/// The random generator of the order in one block, or, for block = blocks, of
+/// the order of the blocks.
 std::mt19937 make_random(std::uint64_t launch, unsigned block) {
   const auto seed = current_settings.seed;
   std::seed_seq sequence{

@@ -4,27 +4,31 @@
 //
 // NOTE [ Emulated threads ]
 //
-// Each thread of a block is a fiber. A fiber runs until it waits, at a block
-// barrier, a warp barrier or a shuffle, or returns; then a seeded random choice
-// decides which of those that may run is next. In half of the spans between two
-// block barriers the choice is among all, in the other half one warp runs as far as
-// it gets before the next one starts. A result that depends on the order shows a
-// missing barrier.
+// Each thread of a block is a fiber. A fiber runs until it returns, or until it
+// waits at a block barrier, a warp barrier or a shuffle. Then a seeded random
+// choice decides which of the ready fibers runs next. In half of the spans
+// between two block barriers, the choice is among all fibers. In the other
+// half, one warp runs as far as possible before the next one starts. A result
+// that depends on the order shows a missing barrier.
 //
-// Shared memory is a heap block of exactly the launch's size, made anew for each
-// block, and the workspace one of exactly the size asked for; both are filled with
-// NaN. So AddressSanitizer sees a wrong address, and NaN shows an unwritten value.
+// Shared memory is a heap block of exactly the size of the launch, and each
+// block gets a new one. The workspace has exactly the size that was asked for.
+// Both are filled with NaN. So AddressSanitizer detects a wrong address, and
+// NaN shows an unwritten value.
 //
-// A wait that cannot end is an error that says who waits where:
-//  - a block barrier waits for all threads of the block that have not returned, as
-//    devices from sm_70 on do;
-//  - a warp barrier waits for the lanes of its mask that have not returned;
-//  - a shuffle waits for all lanes of its mask, with the same mask: what it gets
-//    from a lane that returned, or that never was, is undefined.
-// It is an error at once if a thread is not in its own mask or reads from a lane
-// that is not.
+// A wait that cannot end is an error. The message says which threads wait
+// where:
+// - a block barrier waits for all threads of the block that have not returned,
+//   as devices from sm_70 on do;
+// - a warp barrier waits for the lanes of its mask that have not returned;
+// - a shuffle waits for all lanes of its mask, with the same mask. Its result
+//   from a lane that returned, or that never existed, is undefined.
 //
-// Not emulated: weak memory order, registers, anything of one architecture.
+// A thread that is not in its own mask, or that reads from a lane outside of
+// it, is an error at once.
+//
+// The emulation has no weak memory order, no registers, and nothing of a single
+// architecture.
 
 #include <cstddef>
 #include <cstdint>
@@ -35,22 +39,22 @@ namespace fused_ssim::detail::cuda::emulation {
 
 constexpr unsigned kWarpSize = 32;
 
-/// What a launch does. Not to be changed while one runs.
+/// The settings of launches. Do not change them while a launch runs.
 struct Settings {
-  /// Of the order of blocks and threads. Same seed, same launches since it was
-  /// set, same orders, whatever `host_threads`.
+  /// Seed of the order of blocks and threads. The same seed and the same
+  /// launches after `set` give the same orders, for any `host_threads`.
   std::uint64_t seed = 1;
-  /// Blocks run on so many host threads.
+  /// The number of host threads that run blocks.
   int host_threads = 1;
-  /// As many does the emulated device have.
+  /// The number of multiprocessors of the emulated device.
   int multiprocessors = 4;
-  /// The barrier that lets everybody pass; -1: all barriers hold.
+  /// The number of the barrier that does not hold; -1: all barriers hold.
   int missing_barrier = -1;
 };
 
 const Settings& settings();
 
-/// Also forgets which barriers were reached.
+/// Also clears the record of the barriers that were reached.
 void set(const Settings& settings);
 
 /// A kernel misused a barrier or a shuffle, or the launch was out of bounds.
@@ -58,15 +62,15 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Runs `thread` once for each thread of each block. What one of them throws
-/// arrives here.
+/// Runs `thread` once for each thread of each block. Rethrows an exception of a
+/// thread.
 void run_grid(
     unsigned blocks,
     unsigned threads,
     std::size_t shared_bytes,
     const std::function<void()>& thread);
 
-// For kernels, of the thread that calls them.
+// Functions for kernels. They apply to the emulated thread that calls them.
 
 /// [shared_bytes], 16-byte aligned.
 char* shared_memory();
@@ -76,16 +80,16 @@ void block_barrier();
 /// `mask` has a bit for each lane that has to arrive.
 void warp_barrier(unsigned mask);
 
-/// The `value` that lane `source` came with.
+/// Returns the `value` of lane `source`.
 std::uint64_t shuffle(unsigned mask, std::uint64_t value, unsigned source);
 
-// A barrier with a number from 0 to 63 can be taken out, to prove that a test
-// would see it missing.
+// A barrier with a number from 0 to 63 can be removed, to prove that a test
+// detects a missing one.
 
-/// Whether barrier `number`, which the caller has reached, is taken out.
+/// Whether barrier `number`, which the caller has reached, is removed.
 bool is_missing(int number);
 
-/// Bit k: barrier k was reached since `set`.
+/// Bit k is set if barrier k was reached after `set`.
 std::uint64_t barriers_reached();
 
 } // namespace fused_ssim::detail::cuda::emulation

@@ -1,5 +1,5 @@
-// Somebody's trainer: the loss as a module, the loss by hand, and an error that
-// crosses the border between the library and the program.
+// A trainer that uses the library: the loss as a module, the loss without
+// autograd, and an exception from the library that the program catches.
 #include <fused_ssim/fused_ssim.h>
 
 #include <cmath>

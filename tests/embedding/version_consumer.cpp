@@ -1,5 +1,5 @@
-// The least that links the library and runs; compiles at once, since it needs no
-// LibTorch header.
+// The smallest program that links the library and runs. It includes no LibTorch
+// header, so it compiles fast.
 #include <fused_ssim/version.h>
 
 #include <cstdio>

@@ -15,8 +15,8 @@ namespace {
 
 using testing::HasSubstr;
 
-/// A folder with an image of each kind that a case needs; "@" in a case's
-/// arguments stands for it.
+/// Creates a folder with the images that the cases need. "@" in the arguments
+/// of a case stands for this folder.
 class BadInput : public testing::Test {
  protected:
   BadInput() {
@@ -33,8 +33,8 @@ class BadInput : public testing::Test {
     }
   }
 
-  /// Runs it, and expects status 2, one line on standard error that holds
-  /// `named`, nothing on standard output, and no change to the folder.
+  /// Runs the program. Expects status 2, one line on standard error that
+  /// contains `named`, nothing on standard output, and no change to the folder.
   void expect_refused(
       const char* program,
       const std::vector<std::string>& arguments,
@@ -58,7 +58,7 @@ class BadInput : public testing::Test {
     EXPECT_EQ(folder_.list(), before) << what;
   }
 
-  /// optimize_image on a good target, but for `arguments`.
+  /// Runs optimize_image on a good target with bad `arguments`.
   void expect_optimize_refused(
       std::vector<std::string> arguments,
       const std::string& named) {

@@ -135,7 +135,7 @@ TEST(CompareImages, AnImageWithItself) {
 TEST(CompareImages, WritesTheMap) {
   const Folder folder;
   auto other = photo_like(40, 30);
-  // One corner differs: the map is white but there.
+  // One corner differs. The map is white everywhere else.
   for (int y = 0; y < 8; ++y) {
     for (int x = 0; x < 8 * 3; ++x) {
       auto& sample = other.samples[std::size_t(y * 40 * 3 + x)];

@@ -22,8 +22,8 @@ using programs::save_image;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-/// The largest |pixel - sample / maximum|; channels beyond the image's (alpha)
-/// are left out.
+/// The largest |pixel - sample / maximum|. Ignores channels that the image does
+/// not have (alpha).
 double largest_error(
     const torch::Tensor& pixels, // [C, H, W]
     const Picture& picture,
@@ -159,8 +159,7 @@ TEST(ImageIo, JpegIsReadWithinItsOwnLoss) {
   for (const int channels : {1, 3}) {
     for (const bool progressive : {false, true}) {
       const Folder folder;
-      // Smooth, so that the colours that JPEG stores at half the resolution lose
-      // little.
+      // Smooth, because JPEG stores the colours at half the resolution.
       auto picture = photo_like(40, 24, channels);
       for (int y = 0; y < 24; ++y) {
         for (int x = 0; x < 40; ++x) {
@@ -245,7 +244,7 @@ TEST(ImageIo, BytesAfterTheImageAreHarmless) {
   EXPECT_LE(largest_error(load_image(folder / "a.png").pixels, picture), 1e-7);
 }
 
-/// A PNG that claims a size, with the checksum right and no data.
+/// A PNG that claims a size. Its checksum is right, and it has no data.
 std::string huge_png() {
   const Folder folder;
   write_png(folder / "a.png", photo_like(4, 4));
@@ -309,7 +308,7 @@ TEST(ImageIo, FailedWritingLeavesNothing) {
         save_image(path, torch::zeros({1, 4, 4}));
       },
       ThrowsMessage<BadInput>(HasSubstr(path + ": cannot be written")));
-  // The name is taken by a folder: renaming is what fails.
+  // A folder has this name already, so renaming fails.
   programs::prepare_output_directory(folder / "taken/inside");
   EXPECT_THAT(
       [&] {

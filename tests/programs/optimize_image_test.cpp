@@ -23,7 +23,8 @@ const std::vector<std::string> kOutputs = {
     "progress.png",
     "result.png"};
 
-/// Runs optimize_image with these and `--output-dir out`; returns metrics.json.
+/// Runs optimize_image with these arguments and `--output-dir out`. Returns
+/// metrics.json.
 json optimize(const std::string& out, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {OPTIMIZE_IMAGE, "--output-dir", out});
   const auto finished = run(arguments);
@@ -102,7 +103,7 @@ TEST(OptimizeImage, ReachesTheTargetAndSaysHow) {
   EXPECT_EQ(first, metrics["initial"]);
   EXPECT_EQ(last, metrics["final"]);
 
-  // The figures are those of the pictures.
+  // The figures are those of the written pictures.
   const auto start = constant(96, 64, 30);
   EXPECT_NEAR(
       metrics["initial"]["l1"].get<double>(),
@@ -122,7 +123,8 @@ TEST(OptimizeImage, ReachesTheTargetAndSaysHow) {
   ASSERT_EQ(result.width, 96);
   ASSERT_EQ(result.height, 64);
   ASSERT_EQ(result.channels, 3);
-  // Rounding to 8 bits moves a picture this close either way.
+  // Rounding to 8 bits changes the PSNR of such close pictures in either
+  // direction.
   EXPECT_GT(psnr(result, target), 45);
 
   // Pictures smaller than 192 pixels are shown enlarged.
@@ -219,7 +221,8 @@ TEST(OptimizeImage, MaxSizeAveragesDown) {
   EXPECT_EQ(go("20").width, 20);
   EXPECT_EQ(go("20").height, 10);
 
-  // The mean of 2 x 2 pixels: a target of one colour loses nothing.
+  // Each pixel becomes the mean of 2 x 2 pixels. A target of one colour does
+  // not change.
   write_png(folder / "flat.png", constant(60, 60, 77));
   const auto metrics = optimize(
       folder / "flat",
@@ -257,7 +260,7 @@ TEST(OptimizeImage, TheCommandLineWinsOverTheConfigFile) {
   EXPECT_EQ(metrics["config"]["seed"], 0);
   EXPECT_EQ(metrics["config"]["output-dir"], folder / "out");
 
-  // What metrics.json says is itself a config file, for the same run.
+  // metrics.json contains a config file for the same run.
   write_text(folder / "again.json", metrics["config"].dump());
   const auto again =
       optimize(folder / "again", {"--config", folder / "again.json"});

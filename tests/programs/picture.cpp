@@ -1,6 +1,6 @@
 #include "picture.h"
 
-// jpeglib.h uses FILE and size_t without including what declares them.
+// jpeglib.h uses FILE and size_t without including their headers.
 #include <cstddef>
 #include <cstdio>
 

@@ -4,11 +4,12 @@
 #include <string>
 #include <vector>
 
-// Image files for the tests, written and read back with libpng and libjpeg, apart
-// from the code under test.
+// Reads and writes image files for the tests with libpng and libjpeg. It shares
+// no code with the programs under test.
 namespace programs_test {
 
-/// Samples, [height, width, channels]; of 8 bits unless a test says otherwise.
+/// Samples, [height, width, channels]. They have 8 bits unless a test says
+/// otherwise.
 struct Picture {
   int width = 0, height = 0, channels = 0;
   std::vector<std::uint16_t> samples;
@@ -19,11 +20,11 @@ struct Picture {
   }
 };
 
-/// Something like a photograph: slow gradients, edges, fine texture.
+/// An image like a photograph, with slow gradients, edges and fine texture.
 Picture photo_like(int width, int height, int channels = 3, int maximum = 255);
 Picture constant(int width, int height, int value);
 
-/// How a PNG stores its samples. Packs samples of less than 8 bits.
+/// The format of a PNG. Samples of less than 8 bits are packed.
 struct PngForm {
   int color_type; // PNG_COLOR_TYPE_...
   int bit_depth = 8;
@@ -33,28 +34,29 @@ struct PngForm {
   bool transparent_color = false; // a tRNS chunk
 };
 
-/// With the channels that the colour type has, 8 bits a sample.
+/// Writes a PNG. Without `form` it has 8 bits a sample, and the number of
+/// channels gives its colour type.
 void write_png(const std::string& path, const Picture& picture);
 void write_png(
     const std::string& path,
     const Picture& picture,
     const PngForm& form);
-/// Grey, RGB or CMYK, by the number of channels.
+/// Writes grey, RGB or CMYK, by the number of channels.
 void write_jpeg(
     const std::string& path,
     const Picture& picture,
     int quality,
     bool progressive = false);
 
-/// Reads an 8-bit grey or RGB PNG without alpha; throws for any other file.
+/// Reads an 8-bit grey or RGB PNG without alpha. Throws for any other file.
 Picture read_png(const std::string& path);
 
 double psnr(const Picture& a, const Picture& b);
 double mean_absolute_error(const Picture& a, const Picture& b); // in [0, 1]
 
-/// Every pixel becomes factor x factor pixels, RGB.
+/// Enlarges each pixel to factor x factor pixels, in RGB.
 Picture enlarged(const Picture& picture, int factor);
-/// Whether `part` is somewhere inside `whole`, sample for sample.
+/// Whether `whole` contains `part`, sample for sample.
 bool contains(const Picture& whole, const Picture& part);
 
 } // namespace programs_test

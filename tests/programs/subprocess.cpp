@@ -22,7 +22,7 @@ namespace programs_test {
 
 namespace {
 
-/// Starts a program with its outputs going to the files named.
+/// Starts a program and sends its outputs to the named files.
 pid_t start(
     const std::vector<std::string>& arguments,
     const std::string& out,
@@ -69,8 +69,8 @@ int exit_status(int wait_status) {
 
 } // namespace
 
-// Not std::filesystem: LibTorch's binaries export one of their own, of another
-// compiler, which gets called instead and crashes in remove_all.
+// Not std::filesystem: the LibTorch binaries export a std::filesystem of
+// another compiler. The test would call that one and crash in remove_all.
 Folder::Folder() {
   const char* parent = getenv("TMPDIR");
   path_ = std::string(parent ? parent : "/tmp") + "/fused_ssim-XXXXXX";
@@ -155,7 +155,7 @@ Finished run_on_terminal(const std::vector<std::string>& arguments) {
   const pid_t pid = start(arguments, ptsname(master), folder / "err");
   std::string out;
   char block[4096];
-  // Ends with an error once the program has closed its side.
+  // The read fails when the program has closed its side.
   for (ssize_t count; (count = read(master, block, sizeof(block))) > 0;) {
     out.append(block, static_cast<std::size_t>(count));
   }

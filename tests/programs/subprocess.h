@@ -7,7 +7,7 @@
 
 namespace programs_test {
 
-/// A folder of a test's own, which goes with it.
+/// A folder for one test. The destructor removes it.
 class Folder {
  public:
   Folder();
@@ -15,9 +15,9 @@ class Folder {
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
 
-  /// The path of `name` in it.
+  /// The path of `name` in the folder.
   std::string operator/(const std::string& name) const;
-  /// Every file and folder in it, at any depth, in order.
+  /// All files and folders in it, at any depth, in order.
   std::vector<std::string> list() const;
 
  private:
@@ -29,7 +29,7 @@ struct Finished {
   std::string out, err;
 };
 
-/// A program that runs with its output going to files.
+/// A running program, whose output goes to files.
 class Process {
  public:
   /// `arguments[0]` is the program's path.
@@ -38,7 +38,8 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  /// Waits until its output holds `text`; false if it ends first.
+  /// Waits until the output contains `text`. Returns false if the program ends
+  /// first.
   bool wait_for_output(const std::string& text);
   void send(int signal);
   Finished wait();
@@ -54,7 +55,8 @@ class Process {
 
 Finished run(const std::vector<std::string>& arguments);
 
-/// Runs it with a terminal for standard output; `out` is what the terminal got.
+/// Runs the program with a terminal as standard output. `out` holds what the
+/// terminal received.
 Finished run_on_terminal(const std::vector<std::string>& arguments);
 
 std::string read_text(const std::string& path);
