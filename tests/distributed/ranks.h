@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -70,10 +71,10 @@ class Ranks {
   void expect(bool holds, const Text&... text) {
     if (!holds) {
       ++failures_;
-      ((std::cerr << "rank " << rank() << " of " << size() << ": " << what_
-                  << ": ")
-       << ... << text)
-          << std::endl;
+      std::ostringstream line; // in one piece: others write, too
+      line << "rank " << rank() << " of " << size() << ": " << what_ << ": ";
+      (line << ... << text);
+      std::cerr << line.str() + "\n" << std::flush;
     }
   }
   std::int64_t cases() const {
