@@ -1,6 +1,6 @@
 """Starts N processes that optimise one picture together, each some rows of it.
 
-    start.py build/release/examples/liboptimize_strips.so photo.png sheet.png [--ranks 3] [--steps 100]
+    start.py build/release/examples/liboptimize_strips.so photo.png sheet.png [--ranks 3] [--steps 30]
 
 torch.distributed makes the process group; the C++ module finds it by its name. Needs the
 torch that the module was built with. On GPUs a trainer would pass backend="nccl".
@@ -32,7 +32,7 @@ if __name__ == "__main__":
     parser.add_argument("target")
     parser.add_argument("sheet")
     parser.add_argument("--ranks", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=30)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.start_processes(
