@@ -33,6 +33,20 @@ def arguments():
     return parsed
 
 
+def uses_gpus(options):
+    return any("nccl" in backend for backend in options.backend)
+
+
+def gpus():
+    """Their number, asked in a process of its own: no fork may follow the start of CUDA."""
+    child = os.fork()
+    if child == 0:
+        import torch
+
+        os._exit(min(torch.cuda.device_count(), 255))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def work(options, rank, rendezvous):
     """One process. Returns the number of failures."""
     import datetime
@@ -41,6 +55,8 @@ def work(options, rank, rendezvous):
     import torch.distributed as dist
 
     torch.set_num_threads(1 if "gloo" in options.backend else 4)
+    if uses_gpus(options):
+        torch.cuda.set_device(rank)
     dist.init_process_group(
         options.backend[0],
         init_method="file://" + rendezvous,
@@ -51,10 +67,7 @@ def work(options, rank, rendezvous):
     module = ctypes.CDLL(options.module)
     failures = 0
     for backend in options.backend:
-        device = "cpu"
-        if "nccl" in backend:
-            torch.cuda.set_device(rank)
-            device = f"cuda:{rank}"
+        device = f"cuda:{rank}" if "nccl" in backend else "cpu"
         counts = [options.ranks] if options.benchmark else range(1, options.ranks + 1)
         for count in counts:
             group = dist.new_group(list(range(count)), backend=backend)
@@ -80,11 +93,9 @@ def main():
     import torch
     import torch.distributed
 
-    if any("nccl" in backend for backend in options.backend):
-        count = torch.cuda.device_count()  # by NVML: CUDA is not initialised before the fork
-        if count < options.ranks:
-            print(f"skipped: {options.ranks} ranks need as many GPUs, and there are {count}")
-            return 77
+    if uses_gpus(options) and gpus() < options.ranks:
+        print(f"skipped: {options.ranks} ranks need as many GPUs, and there are {gpus()}")
+        return 77
     children = []
     for rank in range(options.ranks):
         child = os.fork()
