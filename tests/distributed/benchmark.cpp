@@ -95,8 +95,7 @@ void benchmark(
   };
   if (ranks.rank() == 0) {
     std::printf(
-        "\n%ld ranks, %s, 3x%ldx%ld float32, us a call (slowest parts are "
-        "those of rank 0)\n"
+        "\n%ld ranks, %s, 3x%ldx%ld float32, us a call on rank 0\n"
         "| group | call | alone | in a row |\n|---|---|---|---|\n",
         long(ranks.size()),
         ranks.device().is_cuda() ? "CUDA" : "CPU",
