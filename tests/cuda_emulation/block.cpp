@@ -104,10 +104,14 @@ bool Block::choose(unsigned& index, std::mt19937& random) {
     return false;
   }
   if (std::exchange(new_span_, false)) {
-    one_warp_first_ = random() % 2 == 0;
+    order_ = static_cast<Order>(random() % 3);
+    last_warp_ = random() % static_cast<unsigned>(ready_.size());
   }
   unsigned warp = current_ / kWarpSize;
-  if (!one_warp_first_ || ready_[warp] == 0) {
+  if (order_ == Order::kOneWarpLast && warps != 1u << last_warp_) {
+    warps &= ~(1u << last_warp_);
+  }
+  if (order_ != Order::kOneWarpFirst || ready_[warp] == 0) {
     warp = random_bit(warps, random);
   }
   const unsigned lane = random_bit(ready_[warp], random);

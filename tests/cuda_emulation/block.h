@@ -26,6 +26,9 @@ enum class State {
   kExited
 };
 
+/// Which warp runs next.
+enum class Order { kRandom, kOneWarpFirst, kOneWarpLast };
+
 struct Thread {
   FiberStack stack;
   StackBounds bounds = stack.bounds();
@@ -112,7 +115,8 @@ class Block {
   unsigned live_ = 0; // threads that have not returned
   unsigned at_barrier_ = 0; // threads at the block barrier
   bool new_span_ = false; // the block barrier has just released all threads
-  bool one_warp_first_ = false;
+  Order order_ = Order::kRandom; // of this span
+  unsigned last_warp_ = 0; // for Order::kOneWarpLast
   bool cancelled_ = false;
   std::exception_ptr error_;
 };

@@ -5,11 +5,12 @@
 // NOTE [ Emulated threads ]
 //
 // Each thread of a block is a fiber. A fiber runs until it returns, or until it
-// waits at a block barrier, a warp barrier or a shuffle. Then a seeded random
-// choice decides which of the ready fibers runs next. In half of the spans
-// between two block barriers, the choice is among all fibers. In the other
-// half, one warp runs as far as possible before the next one starts. A result
-// that depends on the order shows a missing barrier.
+// waits at a block barrier, a warp barrier, a shuffle or a signal. Then a seeded
+// random choice decides which of the ready fibers runs next. Each span between
+// two block barriers has one of three orders: the choice is among all fibers;
+// one warp runs as far as possible before the next one starts; or one warp runs
+// only when no other can. A result that depends on the order shows a missing
+// barrier.
 //
 // Shared memory is a heap block of exactly the size of the launch, and each
 // block gets a new one. The workspace has exactly the size that was asked for.
