@@ -208,10 +208,21 @@ TEST_P(GradientTest, SignOfTinyDifferences) {
               : common < 0 ? -1.0
                            : 0.0,
           torch::kFloat64);
+      // What is common changes with the rows.
+      const auto below = [&](const torch::Tensor& image) {
+        return image.slice(1, sizes[1] / 2);
+      };
+      below(y).fill_(0.3);
+      below(x).fill_(0.3 - 0.007 / 3);
+      below(sign).fill_(-1);
       auto target = y.clone();
       for (std::int64_t row = 0; row < sizes[1]; ++row) {
         const std::int64_t column = (7 * row) % sizes[2];
         const bool positive = row % 2 == 0;
+        const auto equal = (column + 5) % sizes[2];
+        x.select(1, row).select(1, equal).copy_(
+            y.select(1, row).select(1, equal));
+        sign.select(1, row).select(1, equal).fill_(0);
         x.select(1, row).select(1, column).fill_(positive ? 1e-30 : 0.0);
         target.select(1, row).select(1, column).fill_(positive ? 0.0 : 1e-30);
         sign.select(1, row).select(1, column).fill_(positive ? 1 : -1);

@@ -60,16 +60,23 @@ class DifferenceShift {
     below_ = same_ - step;
   }
 
-  /// The rounded x - y - q, with the sign of x - y as masks.
-  FUSED_SSIM_INLINE Vec<T> keep_sign(
-      Vec<T> rounded,
-      Vec<T> positive,
-      Vec<T> negative) const {
-    const Vec<T> lost = rounded == same_;
+  /// x - y - q, from x - y.
+  FUSED_SSIM_INLINE Vec<T> from_difference(Vec<T> difference) const {
+    const Vec<T> zero(T(0));
+    const Vec<T> d = difference + same_;
+    const Vec<T> lost = d == same_;
     return Vec<T>::blendv(
-        Vec<T>::blendv(rounded, above_, lost & positive),
+        Vec<T>::blendv(d, above_, lost & (difference > zero)),
         below_,
-        lost & negative);
+        lost & (difference < zero));
+  }
+
+  /// The same, from x - y less another q, where `old_same` is minus that one.
+  FUSED_SSIM_INLINE Vec<T> from_old(Vec<T> old, Vec<T> old_same) const {
+    Vec<T> d = old + (same_ - old_same);
+    d = Vec<T>::blendv(d, same_, old == old_same);
+    d = Vec<T>::blendv(d, above_, (old > old_same) & (d <= same_));
+    return Vec<T>::blendv(d, below_, (old < old_same) & (d >= same_));
   }
 
  private:

@@ -152,10 +152,8 @@ void SSIMReader<T>::move_pivots(std::int64_t channel) {
       for (int row = 0; row < kChunkRows; ++row) {
         T* s = rows.sum_diff.chunk(k).at(i, row);
         T* d = s + V;
-        const Vec<T> old = load(d);
         (load(s) - sum_move).store(s);
-        to_new.keep_sign(old - difference_move, old > old_same, old < old_same)
-            .store(d);
+        to_new.from_old(load(d), old_same).store(d);
       }
     }
     for (std::int64_t i = 0; i < positions; ++i) {
@@ -203,7 +201,6 @@ void SSIMReader<T>::combine(std::int64_t channel, std::int64_t count) {
   const Pivots<T>& pivots = channels_[channel].pivots;
   const std::int64_t L = frame_.lanes.positions;
   const Vec<T> inverse_unit(static_cast<T>(1 / frame_.problem.constants.unit));
-  const Vec<T> zero(T(0));
   // Segment after segment: what a vector writes past the end of its own is mended
   // with the next.
   for (int j = 0; j < V; ++j) {
@@ -226,7 +223,7 @@ void SSIMReader<T>::combine(std::int64_t channel, std::int64_t count) {
     } else {
       const DifferenceShift<T> shift(difference_pivot);
       each_vector([&](Vec<T> d) FUSED_SSIM_INLINE_LAMBDA {
-        return shift.keep_sign(d - difference_pivot, d > zero, d < zero);
+        return shift.from_difference(d);
       });
     }
     for (; i < end; i += V) {
