@@ -4,7 +4,7 @@
 # one declaration is linked, which takes a second; including the header takes 20.
 #
 # Sets FUSED_SSIM_WITH_DISTRIBUTED, and FUSED_SSIM_WITH_GROUP_NAMES: whether C++ can find a
-# process group by its name. LibTorch before 2.2 has no such header.
+# process group by its name. An old LibTorch has no such header.
 
 set(FUSED_SSIM_WITH_DISTRIBUTED OFF)
 set(FUSED_SSIM_WITH_GROUP_NAMES OFF)
