@@ -3,9 +3,11 @@
 # LibTorch's headers of c10d are there even where it was built without. So a program of
 # one declaration is linked, which takes a second; including the header takes 20.
 #
-# Sets FUSED_SSIM_WITH_DISTRIBUTED.
+# Sets FUSED_SSIM_WITH_DISTRIBUTED, and FUSED_SSIM_WITH_GROUP_NAMES: whether C++ can find a
+# process group by its name. An old LibTorch has no such header.
 
 set(FUSED_SSIM_WITH_DISTRIBUTED OFF)
+set(FUSED_SSIM_WITH_GROUP_NAMES OFF)
 set(fused_ssim_no_distributed "")
 if(NOT FUSED_SSIM_DISTRIBUTED STREQUAL "OFF")
   set(fused_ssim_header torch/csrc/distributed/c10d/ProcessGroup.hpp)
@@ -25,6 +27,10 @@ if(NOT FUSED_SSIM_DISTRIBUTED STREQUAL "OFF")
   endif()
   if(NOT fused_ssim_no_distributed)
     set(FUSED_SSIM_WITH_DISTRIBUTED ON)
+    set(fused_ssim_header torch/csrc/distributed/c10d/GroupRegistry.hpp)
+    if(EXISTS "${fused_ssim_TORCH_PREFIX}/include/${fused_ssim_header}")
+      set(FUSED_SSIM_WITH_GROUP_NAMES ON)
+    endif()
   elseif(FUSED_SSIM_DISTRIBUTED STREQUAL "ON")
     message(FATAL_ERROR
       "fused_ssim: FUSED_SSIM_DISTRIBUTED is ON, but ${fused_ssim_no_distributed}.")
