@@ -178,6 +178,12 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   write(p.value, scalars.value);
   write(p.l1, scalars.l1);
   write(p.ssim, scalars.ssim);
+  if (p.term_sums != nullptr) {
+    *p.term_sums = sums;
+  }
+  if (p.weight_sums != nullptr) {
+    *p.weight_sums = weights;
+  }
 }
 
 /// data *= factor; a factor of 1, the usual one, leaves the data alone.

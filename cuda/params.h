@@ -119,6 +119,8 @@ struct FinishParams {
   void* value; // [], or null
   void* l1; // [], or null
   void* ssim; // [], or null
+  TermSums* term_sums; // [], or null
+  WeightSums* weight_sums; // [], or null
 };
 
 struct ScaleParams {

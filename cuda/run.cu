@@ -69,6 +69,25 @@ WeightSumParams weight_sum_params(
   return params;
 }
 
+/// What the last step is told, but for the sums themselves.
+FinishParams finish_params(
+    const Problem& problem,
+    const Outputs& outputs,
+    const Normaliser& normaliser) {
+  FinishParams params{};
+  params.normaliser = normaliser;
+  params.terms = problem.terms;
+  params.unit = problem.constants.unit;
+  params.mean = problem.mean;
+  params.wide = problem.input.element == Element::kFloat64;
+  params.value = outputs.value;
+  params.l1 = outputs.l1;
+  params.ssim = outputs.ssim;
+  params.term_sums = outputs.term_sums;
+  params.weight_sums = outputs.weight_sums;
+  return params;
+}
+
 /// One call: the workspace, the order of the launches.
 template <typename T>
 class Call {
@@ -251,7 +270,7 @@ class Call {
   }
 
   void finish() {
-    FinishParams params{};
+    auto params = finish_params(problem_, outputs_, normaliser_);
     params.ssim_partials = ssim_partials_;
     params.ssim_blocks = static_cast<int>(ssim_blocks_);
     params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
@@ -259,14 +278,6 @@ class Call {
     params.l1_of_ssim = !passes_.l1;
     params.l1_partials = passes_.l1 ? l1_partials_ : ssim_partials_;
     params.l1_blocks = static_cast<int>(passes_.l1 ? l1_blocks_ : ssim_blocks_);
-    params.normaliser = normaliser_;
-    params.terms = problem_.terms;
-    params.unit = problem_.constants.unit;
-    params.mean = problem_.mean;
-    params.wide = sizeof(T) == 8;
-    params.value = outputs_.value;
-    params.l1 = outputs_.l1;
-    params.ssim = outputs_.ssim;
     launch_finish(params);
   }
 };
@@ -280,6 +291,25 @@ void run(const Problem& problem, const Outputs& outputs, int device) {
   } else {
     Call<float>(problem, outputs, scope).run();
   }
+}
+
+void finish(
+    const Problem& problem,
+    const Outputs& outputs,
+    const TermSums* terms,
+    std::int64_t count,
+    const WeightSums* weights,
+    std::int64_t weight_count,
+    int device) {
+  const DeviceScope scope(device);
+  Normaliser normaliser{};
+  normaliser.partials = weights;
+  normaliser.blocks = static_cast<int>(weight_count);
+  normaliser.repeat = 1;
+  auto params = finish_params(problem, outputs, normaliser);
+  params.ssim_partials = params.l1_partials = terms;
+  params.ssim_blocks = params.l1_blocks = static_cast<int>(count);
+  launch_finish(params);
 }
 
 void scale(
