@@ -14,10 +14,11 @@ torch::Tensor gaussian(std::int64_t size, double sigma) {
 
 /// The image with a batch dimension, in the type of the computation.
 torch::Tensor prepare(const torch::Tensor& image, torch::ScalarType type) {
-  auto result = image.to(type);
-  if (image.scalar_type() == torch::kUInt8) {
-    result = result / 255;
-  }
+  // Divided in float64 and then rounded: on CUDA, a float32 division by 255 is not
+  // correctly rounded, and one pixel's |x - y| may then have the other sign.
+  auto result = image.scalar_type() == torch::kUInt8
+      ? (image.to(torch::kFloat64) / 255).to(type)
+      : image.to(type);
   return result.dim() == 3 ? result.unsqueeze(0) : result;
 }
 
@@ -65,6 +66,11 @@ torch::Tensor ssim_map(
 
 torch::Tensor reduce(const torch::Tensor& map, const Problem& problem) {
   const auto& mask = problem.mask;
+  if (std::holds_alternative<torch::enumtype::kNone>(
+          problem.options.reduction())) {
+    const auto& result = mask.defined() ? map * mask : map;
+    return problem.input.dim() == 3 ? result.squeeze(0) : result;
+  }
   if (std::holds_alternative<torch::enumtype::kSum>(
           problem.options.reduction())) {
     return (mask.defined() ? map * mask : map).sum();

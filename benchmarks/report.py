@@ -112,16 +112,19 @@ def cuda_wanted(run):
     wanted = Wanted()
     limits = {
         "value_and_grad": {
-            "256x256": 16, "545x980": 35, "1080x1920": 75, "2160x3840": 240, "5x5x1080x1920": 560,
+            "64x64": 18, "256x256": 22, "545x980": 38, "1080x1920": 75, "2160x3840": 240, "5x5x1080x1920": 560,
+            "32x3x128x128": 55,
         },
-        "value": {"545x980": 20, "1080x1920": 40, "2160x3840": 125},
+        "value": {"545x980": 20, "1080x1920": 40, "2160x3840": 115},
     }  # fmt: skip
     for operation, shapes in limits.items():
         for shape, limit in shapes.items():
             wanted(operation, shape, run.seconds(operation, shape), limit * 1e-6, True, microseconds)
     limits = {
-        "uint8_target": 1.00, "float16": 1.00, "bfloat16": 1.00, "permuted": 1.15, "mask": 1.15,
-        "both_gradients": 1.35,
+        "uint8_target": 1.00, "float16": 1.00, "bfloat16": 1.00, "permuted": 1.10, "mask": 1.15,
+        "permuted_mask": 1.20, "permuted_uint8_target": 1.20, "permuted_mask_uint8_target": 1.20,
+        "both_gradients": 1.20, "window_3": 1.10, "window_5": 1.10, "window_7": 1.10, "window_9": 1.10,
+        "window_13": 1.10, "window_15": 1.10, "window_17": 1.10, "window_19": 1.80, "window_31": 1.80,
     }  # fmt: skip
     variants(wanted, run, 1, limits)
     for shape in run.shapes():
