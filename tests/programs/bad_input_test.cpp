@@ -209,7 +209,8 @@ TEST_F(BadInput, CompareRefuses) {
       {"@small.png", "@small.png", "--padding", "valid"},
       "small.png: expected at least 11 x 11 pixels");
   refuse(
-      {"@good.png", "@good.png", "--padding", "full"}, "--padding: expected");
+      {"@good.png", "@good.png", "--padding", "full"},
+      "--padding: expected same, valid or reflect, but got full");
   refuse(
       {"@good.png", "@good.png", "--window-size", "10"},
       "--window-size: expected an odd number");
