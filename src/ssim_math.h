@@ -113,15 +113,19 @@ struct PivotSample {
   }
 
   /// q: the middle of the range. What the differences have in common cancels in the
-  /// gradient, except for the rounding of blur(d); q takes it out before. It has to be
-  /// small against C2, or else it is 0: where the images agree all the same, Vd is
-  /// not exactly 0 with it, but q^2 2^-24.
+  /// gradient, except for the rounding of blur(d); q takes it out before. Where the
+  /// images agree all the same, Vd is not exactly 0 with it, but q^2 2^-24. So it has
+  /// to be small against C2, or else it is 0. It may be larger where the sample has no
+  /// pixel that agrees, or nearly: the images differ in brightness there.
   FUSED_SSIM_HOST_DEVICE float difference_pivot(float two_c2) const {
     if (low_difference > high_difference) {
       return 0;
     }
     const float middle = 0.5f * (low_difference + high_difference);
-    return 8 * middle * middle <= two_c2 ? middle : 0.0f;
+    const float size = middle < 0 ? -middle : middle;
+    const float nearest = middle < 0 ? -high_difference : low_difference;
+    const float limit = 2 * nearest >= size ? 16.0f : 0.125f;
+    return middle * middle <= limit * two_c2 ? middle : 0.0f;
   }
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The border between the code that is compiled once (evaluate.cpp) and the
+// The border between the code that is compiled once (run.cpp) and the
 // kernels, which are compiled once for each instruction set: plain structs, raw
 // pointers and a table of functions.
 //
@@ -43,7 +43,7 @@ struct Kernels {
   /// `scratch` is aligned to 64 bytes and need not be initialised.
   TermSums (*tile)(const Job& job, const Tile& tile, void* scratch);
   /// The sum of a weight over a rectangle.
-  double (*sum)(const View& weight, const Rectangle& rectangle);
+  double (*weight_sum)(const View& weight, const Rectangle& rectangle);
 };
 
 /// One table for each instruction set and compute type.

@@ -97,7 +97,7 @@ double weight_sum(
            const std::int64_t row = i % strips * strip;
            const std::int64_t channel = i / strips % size[1];
            const std::int64_t image = i / strips / size[1];
-           return kernels.sum(
+           return kernels.weight_sum(
                weight,
                {image,
                 channel,
@@ -127,7 +127,9 @@ TermSums run_tiles(const Job& job, const Kernels& kernels) {
   const std::size_t bytes = kernels.scratch_bytes(job, plan);
   std::vector<TermSums> sums(plan.tiles());
   const std::int64_t grain = std::max<std::int64_t>(
-      kPixelsPerThread / (plan.tile_height() * plan.tile_width()), 1);
+      kPixelsPerThread /
+          (plan.tile_channels() * plan.tile_height() * plan.tile_width()),
+      1);
   at::parallel_for(
       0, plan.tiles(), grain, [&](std::int64_t begin, std::int64_t end) {
         const c10::DataPtr scratch = c10::GetCPUAllocator()->allocate(bytes);

@@ -24,9 +24,11 @@
 #endif
 
 #if defined(__GNUC__)
+#define FUSED_SSIM_NO_INLINE __attribute__((noinline))
 #define FUSED_SSIM_INLINE inline __attribute__((always_inline))
 #define FUSED_SSIM_INLINE_LAMBDA __attribute__((always_inline))
 #else
+#define FUSED_SSIM_NO_INLINE
 #define FUSED_SSIM_INLINE inline
 #define FUSED_SSIM_INLINE_LAMBDA
 #endif
@@ -98,18 +100,16 @@ FUSED_SSIM_INLINE Vec<T> load_up_to(const T* p, std::int64_t count) {
   return count >= kLanes<T> ? Vec<T>::loadu(p) : Vec<T>::loadu(p, count);
 }
 
-/// What is read next goes to the L1 cache, what is written later to the L2.
-template <bool kWrite>
-FUSED_SSIM_INLINE void prefetch_line(const void* p) {
-#if defined(__GNUC__)
-  __builtin_prefetch(p, kWrite ? 1 : 0, kWrite ? 2 : 3);
-#endif
-}
-
 /// amplitude * sign(d - origin), with sign(0) = sign(NaN) = 0.
 template <typename T>
 FUSED_SSIM_INLINE Vec<T> signed_as(Vec<T> d, Vec<T> origin, Vec<T> amplitude) {
   return ((d > origin) & amplitude) - ((d < origin) & amplitude);
+}
+
+/// The product with a weight, and 0 where the weight is 0, even of a NaN.
+template <typename T>
+FUSED_SSIM_INLINE Vec<T> weighed(Vec<T> v, Vec<T> weight) {
+  return (weight != Vec<T>(T(0))) & (v * weight);
 }
 
 /// A lane of a mask: all bits set, or none; for operator& of Vec.
@@ -119,42 +119,6 @@ T mask_bits(bool on) {
   std::memset(&bits, on ? 0xff : 0, sizeof(T));
   return bits;
 }
-
-/// Sums many vectors: in T over a few of them, in double over all.
-template <typename T>
-class Sum {
- public:
-  FUSED_SSIM_INLINE void add(Vec<T> v) {
-    part_ = part_ + v;
-    if (++count_ == kFlush) {
-      flush();
-    }
-  }
-  double total() {
-    flush();
-    double total = 0;
-    for (const double lane : lanes_) {
-      total += lane;
-    }
-    return total;
-  }
-
- private:
-  void flush() {
-    T part[kLanes<T>];
-    part_.store(part);
-    for (int j = 0; j < kLanes<T>; ++j) {
-      lanes_[j] += part[j];
-    }
-    part_ = Vec<T>(T(0));
-    count_ = 0;
-  }
-
-  static constexpr int kFlush = 8;
-  Vec<T> part_{T(0)};
-  int count_ = 0;
-  double lanes_[kLanes<T>] = {};
-};
 
 } // namespace
 } // namespace fused_ssim::detail::cpu

@@ -1,0 +1,211 @@
+#pragma once
+
+// The second stage of NOTE [ Rolling blocks ]: SSIM, its sum or its map, and its
+// partial derivatives.
+
+#include "prefetch.h"
+#include "ssim_reader.h"
+
+namespace fused_ssim::detail::cpu {
+namespace {
+
+/// The partial derivatives that are blurred, by their place in a chunk. kPartials is 0
+/// without a gradient, 3 for that of the input alone, 4 for those of both images.
+enum PartialIndex {
+  kOfInput, // in blur(s) plus that in blur(d)
+  kOfSquaredSum, // in blur(s^2)
+  kOfSquaredDifference, // in blur(d^2)
+  kOfTarget, // in blur(s) less that in blur(d)
+};
+
+template <typename T, int kPartials>
+class SSIMForward {
+ public:
+  SSIMForward(const Frame<T>& frame, const Blurs<T>& blurs)
+      : frame_(frame),
+        blurs_(blurs),
+        taps_(frame.problem.window, 1),
+        map_writer_(frame.job.outputs.map, frame.tile) {}
+
+  void allocate(Arena& arena);
+  void prepare(); // once the scratch is there
+  /// Rows first_row .. first_row + kBlockRows of a channel.
+  void run(
+      const SSIMReader<T>& reader,
+      std::int64_t channel,
+      std::int64_t first_row);
+  /// Those rows of the map, when run() was called for each channel.
+  void write_map(std::int64_t first_row) const;
+
+  /// What run() left.
+  const Chunk<T, kPartials>& partials(int chunk) const {
+    return partials_[chunk];
+  }
+  double dssim_sum() {
+    return kValueScale * sum_.total();
+  }
+
+ private:
+  static constexpr int V = kLanes<T>;
+
+  const Frame<T>& frame_;
+  const Blurs<T>& blurs_;
+  const Taps<T> taps_;
+  RowWriter<T> map_writer_;
+  Chunk<T, kPartials> partials_[kBlockChunks];
+  Block<T> map_[kMaxTileChannels];
+  T* map_row_[kMaxTileChannels] = {}; // in memory order
+  /// [position][lane]: the columns of the map; those of the map and the tile.
+  T *map_mask_ = nullptr, *own_mask_ = nullptr;
+  Sum<T> sum_; // of (1 - SSIM) / kValueScale
+};
+
+template <typename T, int kPartials>
+void SSIMForward<T, kPartials>::allocate(Arena& arena) {
+  const LaneLayout<T>& lanes = frame_.lanes;
+  map_mask_ = arena.take<T>(lanes.padded * V);
+  own_mask_ = arena.take<T>(lanes.padded * V);
+  for (std::int64_t c = 0; c < frame_.tile.channels && frame_.mapped; ++c) {
+    map_[c].allocate(arena, lanes);
+    map_row_[c] = arena.take<T>(lanes.row_size());
+  }
+  if constexpr (kPartials > 0) {
+    for (Chunk<T, kPartials>& chunk : partials_) {
+      chunk.allocate(arena, lanes);
+    }
+  }
+}
+
+template <typename T, int kPartials>
+void SSIMForward<T, kPartials>::prepare() {
+  fill_mask(frame_, frame_.problem.map_region, /*own=*/false, map_mask_);
+  fill_mask(frame_, frame_.problem.map_region, /*own=*/true, own_mask_);
+}
+
+template <typename T, int kPartials>
+void SSIMForward<T, kPartials>::run(
+    const SSIMReader<T>& reader,
+    std::int64_t channel,
+    std::int64_t first_row) {
+  const Problem& problem = frame_.problem;
+  const Outputs& outputs = frame_.job.outputs;
+  const int radius = frame_.radius;
+  // Bit t: row first_row + t.
+  unsigned in_map = 0, own = 0;
+  for (int t = 0; t < kBlockRows; ++t) {
+    const std::int64_t row = first_row + t;
+    const bool has_row = problem.map_region.has_row(row);
+    in_map |= static_cast<unsigned>(has_row) << t;
+    own |= static_cast<unsigned>(has_row && frame_.has_row(row)) << t;
+  }
+  const std::int64_t height = problem.height, column = frame_.column_begin;
+  Prefetch next(first_row + radius + kBlockRows, height, column, V);
+  next.add(problem.input, frame_.tile, channel);
+  next.add(problem.target, frame_.tile, channel);
+  next.add(problem.weight, frame_.tile, channel);
+  Prefetch written(first_row - radius, height, column, V);
+  written.add(outputs.grad_input, frame_.tile, channel);
+  written.add(outputs.grad_target, frame_.tile, channel);
+
+  // Stores of vectors may alias anything: what the loop uses is copied out of
+  // *this, or it would be loaded again after each.
+  const ChannelRows<T>& rows = reader.channel(channel);
+  const Ring<T, 1>& weights = reader.weights(channel);
+  const auto vertical = blurs_.template vertical<4>();
+  const bool weighted = frame_.weighted, mapped = frame_.mapped;
+  const SSIMConstants<Vec<T>> constants = {
+      own_pivots(rows.pivots.sum),
+      own_pivots(rows.pivots.difference),
+      Vec<T>(static_cast<T>(2 * problem.constants.c1)),
+      Vec<T>(static_cast<T>(2 * problem.constants.c2))};
+  const Vec<T> zero(T(0)), all(mask_bits<T>(true));
+  const Terms& terms = problem.terms;
+  const Vec<T> l1_weight(
+      static_cast<T>(terms.l1_weight * problem.constants.unit));
+  const Vec<T> dssim_weight(static_cast<T>(kValueScale * terms.dssim_weight));
+  const Vec<T> constant(static_cast<T>(terms.constant));
+  const Block<T> map = map_[channel];
+  Sum<T> total = sum_;
+
+  for (std::int64_t i = 0; i < frame_.lanes.positions; ++i) {
+    alignas(64) T means[4][kBlockRows][V];
+    vertical(rows.blurred, i, taps_, means[0][0]);
+    const Vec<T> map_mask = load(map_mask_ + i * V);
+    Vec<T> sum(zero);
+    FUSED_SSIM_NO_UNROLL
+    for (int t = 0; t < kBlockRows; ++t) {
+      next.touch(t, i);
+      written.touch(t, i);
+      const SSIMPixel<Vec<T>, VecMath<T>> pixel(
+          {load(means[0][t]),
+           load(means[1][t]),
+           load(means[2][t]),
+           load(means[3][t])},
+          constants);
+      // A weight of 0 leaves out its pixel, even a NaN.
+      Vec<T> weight(zero), counted(all);
+      if (weighted) {
+        weight = load(weights.at(i, radius + t));
+        counted = weight != zero;
+      }
+      const auto times_weight = [&](Vec<T> v) FUSED_SSIM_INLINE_LAMBDA {
+        return weighted ? v * weight : v;
+      };
+      const Vec<T> half = pixel.dssim_half();
+      if (mapped) {
+        const Vec<T> d = load(rows.sum_diff.at(i, radius + t) + V) +
+            constants.difference_pivot;
+        const Vec<T> value = VecMath<T>::fma(dssim_weight, half, constant);
+        // Without an L1 term an infinite difference must not meet its zero.
+        const Vec<T> both = terms.l1_weight == 0
+            ? value
+            : VecMath<T>::fma(l1_weight, d.abs(), value);
+        (times_weight(both) & counted).store(map.at(i, t));
+      }
+      if (own >> t & 1) {
+        sum = sum + (times_weight(half) & counted);
+      }
+      if constexpr (kPartials > 0) {
+        const Partials<Vec<T>> p = pixel.partials();
+        const Vec<T> mask = in_map >> t & 1 ? map_mask & counted : zero;
+        T* to = partials_[t / kChunkRows].at(i, t % kChunkRows);
+        const auto put = [&](PartialIndex index, Vec<T> v)
+                             FUSED_SSIM_INLINE_LAMBDA {
+                               (times_weight(v) & mask).store(to + index * V);
+                             };
+        put(kOfInput, p.ms + p.md);
+        put(kOfSquaredSum, p.ss);
+        put(kOfSquaredDifference, p.dd);
+        if constexpr (kPartials == 4) {
+          put(kOfTarget, p.ms - p.md);
+        }
+      }
+    }
+    total.add(sum & load(own_mask_ + i * V));
+  }
+  sum_ = total;
+}
+
+template <typename T, int kPartials>
+void SSIMForward<T, kPartials>::write_map(std::int64_t first_row) const {
+  const Region& region = frame_.problem.map_region;
+  const std::int64_t begin =
+      std::max(frame_.tile.column_begin, region.column_begin);
+  const std::int64_t end = std::min(frame_.tile.column_end, region.column_end);
+  for (int t = 0; t < kBlockRows; ++t) {
+    const std::int64_t row = first_row + t;
+    if (!frame_.has_row(row) || !region.has_row(row)) {
+      continue;
+    }
+    const T* rows[kMaxTileChannels] = {};
+    for (std::int64_t c = 0; c < frame_.tile.channels; ++c) {
+      from_block(map_[c], t, frame_.lanes, map_row_[c]);
+      rows[c] = map_row_[c] + (begin - frame_.column_begin);
+    }
+    map_writer_.write(
+        row - region.row_begin, begin - region.column_begin, end - begin, rows);
+  }
+}
+
+} // namespace
+} // namespace fused_ssim::detail::cpu
