@@ -63,6 +63,7 @@ endfunction()
 function(_fused_ssim_torch_cudart_name result_name result_major library)
   set(name)
   set(major)
+  string(REGEX REPLACE "\\.lib$" ".dll" library "${library}") # Windows: beside it
   file(STRINGS "${library}" names
     REGEX "^(libcudart[^/ ]*\\.so\\.|cudart64_)[0-9]+[.0-9]*(dll)?$")
   if(names MATCHES "(\\.so\\.|cudart64_)([0-9]+)")

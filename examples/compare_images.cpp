@@ -34,6 +34,13 @@ struct Comparison {
   torch::Tensor map; // [C, H, W]; without the border for padding valid
 };
 
+/// Returns the error message for the value of --window-size, empty if it is good.
+std::string odd_window_size(const std::string& text) {
+  const bool good =
+      integer_error(text, 3, 31).empty() && std::stoi(text) % 2 == 1;
+  return good ? "" : "expected an odd number from 3 to 31, but got " + text;
+}
+
 CompareConfig parse(CLI::App& app, int argc, char** argv) {
   CompareConfig config;
   app.add_option("A", config.a, "Image: PNG or JPEG")->required();
@@ -46,6 +53,7 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
       ->capture_default_str();
   app.add_option(
          "--window-size", config.window_size, "Odd number of pixels, 3 .. 31")
+      ->check(odd_window_size)
       ->capture_default_str();
   app.add_option("--sigma", config.sigma, "Of the Gaussian window, in pixels")
       ->capture_default_str();
@@ -64,15 +72,9 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
         "--padding: expected same, valid or reflect, but got " +
         config.padding);
   }
-  if (config.window_size % 2 == 0 || config.window_size < 3 ||
-      config.window_size > 31) {
-    throw BadInput(
-        "--window-size: expected an odd number from 3 to 31, but got " +
-        std::to_string(config.window_size));
-  }
   if (!(config.sigma > 0 && std::isfinite(config.sigma))) {
     throw BadInput(
-        "--sigma: expected a number > 0, but got " +
+        "--sigma: expected a finite number > 0, but got " +
         std::to_string(config.sigma));
   }
   return config;
@@ -165,7 +167,7 @@ void print_table(
   std::printf("device   %s\n", image.device().str().c_str());
 }
 
-void compare_images(CLI::App& app, int argc, char** argv) {
+int compare_images(CLI::App& app, int argc, char** argv) {
   const auto config = parse(app, argc, argv);
   const auto device = choose_device(config.device);
   // float64, so that the 9 printed digits are right.
@@ -188,6 +190,7 @@ void compare_images(CLI::App& app, int argc, char** argv) {
   } else {
     print_table(config, pixels, result);
   }
+  return 0;
 }
 
 } // namespace
@@ -196,5 +199,5 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Compare two image files by SSIM, L1 and PSNR.", "compare_images");
   app.set_version_flag("--version", fused_ssim::version());
-  return run_program(app, [&] { compare_images(app, argc, argv); });
+  return run_program(app, [&] { return compare_images(app, argc, argv); });
 }

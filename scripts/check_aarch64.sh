@@ -96,9 +96,9 @@ PYTHON
 
 build_tests() {
   local common=(-G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_TOOLCHAIN_FILE=$root/cmake/$triplet.cmake")
-  step googletest "building GoogleTest" eval \
-    'cmake -S /usr/src/googletest -B "$build/googletest" "${common[@]}" "-DCMAKE_INSTALL_PREFIX=$build/installed" &&
-     cmake --build "$build/googletest" --target install'
+  step googletest "configuring GoogleTest" \
+    cmake -S /usr/src/googletest -B "$build/googletest" "${common[@]}" "-DCMAKE_INSTALL_PREFIX=$build/installed"
+  step googletest "building GoogleTest" cmake --build "$build/googletest" --target install
   # The linker follows what LibTorch's libraries load.
   step configure "configuring fused_ssim" \
     cmake -S "$root" -B "$build/build" "${common[@]}" -DFUSED_SSIM_CUDA=OFF \
@@ -136,7 +136,10 @@ filter='-*/cuda:CudaTest.*' what=all
 case ${1-} in
   '') ;;
   --build) what=build ;;
-  --filter) what=filter filter=${2-} && [ -n "$filter" ] || usage ;;
+  --filter)
+    what=filter filter=${2-}
+    [ -n "$filter" ] || usage
+    ;;
   *) usage ;;
 esac
 mkdir -p "$build" "$cache"

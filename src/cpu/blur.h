@@ -123,24 +123,24 @@ FUSED_SSIM_NO_INLINE void blur_vertically(
     const Taps<T>& taps,
     T* out) { // [kQuantities][kBlockRows][lane]
   using ChunkType = Chunk<T, kQuantities>;
-  const auto each_quantity = [&](const auto& in) FUSED_SSIM_INLINE_LAMBDA {
-    FUSED_SSIM_NO_UNROLL
-    for (int q = 0; q < kQuantities; ++q) {
-      Vec<T> result[kBlockRows];
-      blur<kRadius, kBlockRows>(
-          [&](int u) FUSED_SSIM_INLINE_LAMBDA { return in(u) + q * kLanes<T>; },
-          taps,
-          result);
-      FUSED_SSIM_UNROLL
-      for (int t = 0; t < kBlockRows; ++t) {
-        result[t].store(out + (q * kBlockRows + t) * kLanes<T>);
-      }
+  const auto blur_quantity = [&](int q,
+                                 const auto& in) FUSED_SSIM_INLINE_LAMBDA {
+    Vec<T> result[kBlockRows];
+    blur<kRadius, kBlockRows>(in, taps, result);
+    FUSED_SSIM_UNROLL
+    for (int t = 0; t < kBlockRows; ++t) {
+      result[t].store(out + (q * kBlockRows + t) * kLanes<T>);
     }
   };
   if constexpr (kRadius == kAnyRadius) {
-    each_quantity([&](int u) FUSED_SSIM_INLINE_LAMBDA {
-      return static_cast<const T*>(ring.at(position, u));
-    });
+    const std::int64_t place = position * ChunkType::kPosition;
+    FUSED_SSIM_NO_UNROLL
+    for (int q = 0; q < kQuantities; ++q) {
+      const std::int64_t offset = place + q * kLanes<T>;
+      blur_quantity(q, [&](int u) FUSED_SSIM_INLINE_LAMBDA {
+        return static_cast<const T*>(ring.at(0, u)) + offset;
+      });
+    }
   } else {
     constexpr int kChunks = kBlockChunks + history_chunks(kRadius);
     const T* base[kChunks];
@@ -148,10 +148,14 @@ FUSED_SSIM_NO_INLINE void blur_vertically(
     for (int c = 0; c < kChunks; ++c) {
       base[c] = ring.chunk(c).at(position, 0);
     }
-    each_quantity([&](int u) FUSED_SSIM_INLINE_LAMBDA {
-      const int row = u + unread_rows(kRadius);
-      return base[row / kChunkRows] + row % kChunkRows * ChunkType::kRow;
-    });
+    FUSED_SSIM_UNROLL
+    for (int q = 0; q < kQuantities; ++q) {
+      blur_quantity(q, [&](int u) FUSED_SSIM_INLINE_LAMBDA {
+        const int row = u + unread_rows(kRadius);
+        return base[row / kChunkRows] + row % kChunkRows * ChunkType::kRow +
+            q * kLanes<T>;
+      });
+    }
   }
 }
 
@@ -172,7 +176,7 @@ FUSED_SSIM_NO_INLINE void blur_horizontally(
     const T* in = from.at(position - taps.radius, row_begin);
     T* out = to.at(position, row_begin, to_quantity);
     for (int row = row_begin; row < kChunkRows; ++row) {
-      FUSED_SSIM_NO_UNROLL
+      FUSED_SSIM_UNROLL
       for (int q = 0; q < kFrom; ++q) {
         Vec<T> result[kCount];
         blur<kRadius, kCount>(

@@ -22,15 +22,17 @@ class Prefetch {
         column_(column),
         columns_a_step_(columns_a_step) {}
 
-  /// A channel of a tile. Where its pixels are interleaved, one channel stands for all.
+  /// A channel of a tile. Of what the channels share, as interleaved pixels, each of
+  /// them brings a part.
   template <typename ViewType>
   void add(const ViewType& view, const Tile& tile, std::int64_t channel) {
-    const bool done =
-        channel > 0 && (is_interleaved(view, tile) || view.stride[1] == 0);
-    if (view.data == nullptr || done) {
+    if (view.data == nullptr) {
       return;
     }
+    const bool shared = is_interleaved(view, tile) || view.stride[1] == 0;
     Rows& rows = all_[count_++];
+    rows.channels = shared ? tile.channels : 1;
+    rows.channel = shared ? channel : 0;
     rows.step = columns_a_step_ * view.stride[3] * bytes_of(view.element);
     const std::int64_t bytes = rows.step < 0 ? -rows.step : rows.step;
     rows.every = 1;
@@ -38,7 +40,8 @@ class Prefetch {
       rows.every *= 2;
     }
     // Pixels further apart than those of four interleaved floats share no line.
-    rows.lines = bytes <= 4 * kLine ? round_up(bytes, kLine) / kLine : 1;
+    rows.lines =
+        bytes <= kMaxLines * kLine ? round_up(bytes, kLine) / kLine : 1;
     for (int t = 0; t < kBlockRows; ++t) {
       std::int64_t row = first_ + t;
       row = row < 0 ? 0 : row >= height_ ? height_ - 1 : row;
@@ -47,24 +50,35 @@ class Prefetch {
     }
   }
 
-  /// Row t, the columns of step i.
-  FUSED_SSIM_INLINE void touch(int t, std::int64_t i) const {
+  /// Before touch() is called for the columns of step i.
+  FUSED_SSIM_INLINE void step(std::int64_t i) {
+    lines_ = 0;
     for (int k = 0; k < count_; ++k) {
       const Rows& rows = all_[k];
-      if ((i & (rows.every - 1)) == 0) {
-        const char* line = rows.begin[t] + i * rows.step;
+      const bool mine =
+          rows.channels == 1 || i / rows.every % rows.channels == rows.channel;
+      if (mine && (i & (rows.every - 1)) == 0) {
         for (std::int64_t more = 0; more < rows.lines; ++more) {
-          touch_line(line + more * kLine);
+          line_rows_[lines_] = rows.begin;
+          line_offset_[lines_++] = i * rows.step + more * kLine;
         }
       }
     }
   }
 
+  /// Row t.
+  FUSED_SSIM_INLINE void touch(int t) const {
+    for (int k = 0; k < lines_; ++k) {
+      touch_line(line_rows_[k][t] + line_offset_[k]);
+    }
+  }
+
  private:
   static constexpr int kLine = 64; // bytes
-  static constexpr int kMaxViews = 5;
+  static constexpr int kMaxViews = 5, kMaxLines = 4;
 
   struct Rows {
+    std::int64_t channels, channel; // that share them, and which this one is
     std::int64_t step; // in bytes
     std::int64_t every; // steps that share a cache line
     std::int64_t lines; // cache lines of a step
@@ -83,6 +97,10 @@ class Prefetch {
   int columns_a_step_;
   int count_ = 0;
   Rows all_[kMaxViews];
+  // The cache lines of a step.
+  int lines_ = 0;
+  const char* const* line_rows_[kMaxViews * kMaxLines];
+  std::int64_t line_offset_[kMaxViews * kMaxLines];
 };
 
 } // namespace

@@ -180,9 +180,9 @@ void SSIMBackward<T, kPartials>::run(
       if (weighted) {
         l1 = l1 * load(weights.at(i, t));
         // Where no window counts that holds this pixel, its NaN does not count either.
-        const Vec<T> counted = (ss | dd) != zero;
-        s = s & counted;
-        d = d & counted;
+        const NonZero<T> counted(ss | dd);
+        s = counted.of(s);
+        d = counted.of(d);
       }
       Math::fma(s, ss, Math::fma(d, dd, of_input + l1))
           .store(grad_input.at(i, t));

@@ -102,7 +102,6 @@ void SSIMForward<T, kPartials>::run(
   Prefetch next(first_row + radius + kBlockRows, height, column, V);
   next.add(problem.input, frame_.tile, channel);
   next.add(problem.target, frame_.tile, channel);
-  next.add(problem.weight, frame_.tile, channel);
   Prefetch written(first_row - radius, height, column, V);
   written.add(outputs.grad_input, frame_.tile, channel);
   written.add(outputs.grad_target, frame_.tile, channel);
@@ -118,7 +117,7 @@ void SSIMForward<T, kPartials>::run(
       own_pivots(rows.pivots.difference),
       Vec<T>(static_cast<T>(2 * problem.constants.c1)),
       Vec<T>(static_cast<T>(2 * problem.constants.c2))};
-  const Vec<T> zero(T(0)), all(mask_bits<T>(true));
+  const Vec<T> zero(T(0));
   const Terms& terms = problem.terms;
   const Vec<T> l1_weight(
       static_cast<T>(terms.l1_weight * problem.constants.unit));
@@ -128,57 +127,60 @@ void SSIMForward<T, kPartials>::run(
   Sum<T> total = sum_;
 
   for (std::int64_t i = 0; i < frame_.lanes.positions; ++i) {
+    next.step(i);
+    written.step(i);
     alignas(64) T means[4][kBlockRows][V];
     vertical(rows.blurred, i, taps_, means[0][0]);
     const Vec<T> map_mask = load(map_mask_ + i * V);
     Vec<T> sum(zero);
     FUSED_SSIM_NO_UNROLL
     for (int t = 0; t < kBlockRows; ++t) {
-      next.touch(t, i);
-      written.touch(t, i);
+      next.touch(t);
+      written.touch(t);
       const SSIMPixel<Vec<T>, VecMath<T>> pixel(
           {load(means[0][t]),
            load(means[1][t]),
            load(means[2][t]),
            load(means[3][t])},
           constants);
-      // A weight of 0 leaves out its pixel, even a NaN.
-      Vec<T> weight(zero), counted(all);
-      if (weighted) {
-        weight = load(weights.at(i, radius + t));
-        counted = weight != zero;
-      }
-      const auto times_weight = [&](Vec<T> v) FUSED_SSIM_INLINE_LAMBDA {
-        return weighted ? v * weight : v;
-      };
-      const Vec<T> half = pixel.dssim_half();
+      Vec<T> half = pixel.dssim_half();
+      Vec<T> map_value(zero), partials[4] = {zero, zero, zero, zero};
       if (mapped) {
         const Vec<T> d = load(rows.sum_diff.at(i, radius + t) + V) +
             constants.difference_pivot;
         const Vec<T> value = VecMath<T>::fma(dssim_weight, half, constant);
         // Without an L1 term an infinite difference must not meet its zero.
-        const Vec<T> both = terms.l1_weight == 0
+        map_value = terms.l1_weight == 0
             ? value
             : VecMath<T>::fma(l1_weight, d.abs(), value);
-        (times_weight(both) & counted).store(map.at(i, t));
-      }
-      if (own >> t & 1) {
-        sum = sum + (times_weight(half) & counted);
       }
       if constexpr (kPartials > 0) {
         const Partials<Vec<T>> p = pixel.partials();
-        const Vec<T> mask = in_map >> t & 1 ? map_mask & counted : zero;
-        T* to = partials_[t / kChunkRows].at(i, t % kChunkRows);
-        const auto put = [&](PartialIndex index, Vec<T> v)
-                             FUSED_SSIM_INLINE_LAMBDA {
-                               (times_weight(v) & mask).store(to + index * V);
-                             };
-        put(kOfInput, p.ms + p.md);
-        put(kOfSquaredSum, p.ss);
-        put(kOfSquaredDifference, p.dd);
-        if constexpr (kPartials == 4) {
-          put(kOfTarget, p.ms - p.md);
+        partials[kOfInput] = p.ms + p.md;
+        partials[kOfSquaredSum] = p.ss;
+        partials[kOfSquaredDifference] = p.dd;
+        partials[kOfTarget] = p.ms - p.md;
+      }
+      if (weighted) {
+        const Vec<T> weight = load(weights.at(i, radius + t));
+        half = weighed(half, weight);
+        map_value = weighed(map_value, weight);
+        FUSED_SSIM_UNROLL
+        for (int q = 0; q < kPartials; ++q) {
+          partials[q] = weighed(partials[q], weight);
         }
+      }
+      if (mapped) {
+        map_value.store(map.at(i, t));
+      }
+      if (own >> t & 1) {
+        sum = sum + half;
+      }
+      const Vec<T> mask = in_map >> t & 1 ? map_mask : zero;
+      FUSED_SSIM_UNROLL
+      for (int q = 0; q < kPartials; ++q) {
+        (partials[q] & mask)
+            .store(partials_[t / kChunkRows].at(i, t % kChunkRows, q));
       }
     }
     total.add(sum & load(own_mask_ + i * V));

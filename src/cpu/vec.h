@@ -106,10 +106,52 @@ FUSED_SSIM_INLINE Vec<T> signed_as(Vec<T> d, Vec<T> origin, Vec<T> amplitude) {
   return ((d > origin) & amplitude) - ((d < origin) & amplitude);
 }
 
-/// The product with a weight, and 0 where the weight is 0, even of a NaN.
+/// The lanes in which a vector is not 0: in the others, of() is 0, even of a NaN.
+template <typename T>
+class NonZero {
+ public:
+  FUSED_SSIM_INLINE explicit NonZero(Vec<T> v) : lanes_(v != Vec<T>(T(0))) {}
+  FUSED_SSIM_INLINE Vec<T> of(Vec<T> v) const {
+    return v & lanes_;
+  }
+
+ private:
+  Vec<T> lanes_;
+};
+
+#if defined(CPU_CAPABILITY_AVX512)
+// The processor's own masks are part of the instruction before.
+template <>
+class NonZero<float> {
+ public:
+  FUSED_SSIM_INLINE explicit NonZero(Vec<float> v)
+      : lanes_(_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ)) {}
+  FUSED_SSIM_INLINE Vec<float> of(Vec<float> v) const {
+    return _mm512_maskz_mov_ps(lanes_, v);
+  }
+
+ private:
+  __mmask16 lanes_;
+};
+
+template <>
+class NonZero<double> {
+ public:
+  FUSED_SSIM_INLINE explicit NonZero(Vec<double> v)
+      : lanes_(_mm512_cmp_pd_mask(v, _mm512_setzero_pd(), _CMP_NEQ_UQ)) {}
+  FUSED_SSIM_INLINE Vec<double> of(Vec<double> v) const {
+    return _mm512_maskz_mov_pd(lanes_, v);
+  }
+
+ private:
+  __mmask8 lanes_;
+};
+#endif
+
+/// The product with a weight. A weight of 0 leaves out its pixel, even a NaN.
 template <typename T>
 FUSED_SSIM_INLINE Vec<T> weighed(Vec<T> v, Vec<T> weight) {
-  return (weight != Vec<T>(T(0))) & (v * weight);
+  return NonZero<T>(weight).of(v * weight);
 }
 
 /// A lane of a mask: all bits set, or none; for operator& of Vec.

@@ -3,9 +3,9 @@
 #   otherwise well, with the warnings WARNINGS and no others, a list of one regular
 #   expression for each. What LibTorch's own configuration warns of does not count.
 #
-# COMMAND_OF names a CUDA source. The command that compiles it has to match HAS, and the
-# compiler has to accept it with SYNTAX for -c: --dryrun -c looks at the options alone,
-# -E hands them on to the host compiler.
+# COMMAND_OF names a CUDA source. The command that compiles it has to match each of HAS,
+# and not LACKS, and the compiler has to accept it with SYNTAX for -c: --dryrun -c looks
+# at the options alone, -E hands them on to the host compiler.
 
 file(REMOVE_RECURSE "${BUILD}")
 execute_process(
@@ -48,9 +48,13 @@ if(DEFINED COMMAND_OF)
   string(REGEX REPLACE "^ *\"command\": \"(.*)\",?$" "\\1" command "${command}")
   string(REPLACE "\\\"" "\"" command "${command}")
   string(REPLACE "\\\\" "\\" command "${command}")
-  if(NOT command MATCHES "${HAS}")
-    message(FATAL_ERROR "${COMMAND_OF} is to be compiled by a command that matches \"${HAS}\", "
-      "but:\n${command}\n${output}")
+  foreach(part IN LISTS HAS)
+    if(NOT command MATCHES "${part}")
+      message(FATAL_ERROR "the command lacks \"${part}\":\n${command}\n${output}")
+    endif()
+  endforeach()
+  if(DEFINED LACKS AND command MATCHES "${LACKS}")
+    message(FATAL_ERROR "the command has \"${LACKS}\":\n${command}\n${output}")
   endif()
   string(REPLACE " -c " " ${SYNTAX} " command "${command} ")
   separate_arguments(command UNIX_COMMAND "${command}")

@@ -222,6 +222,29 @@ TEST(CompareImages, IgnoresAlphaWithAWord) {
       finished.err, HasSubstr("rgba.png: the alpha channel is ignored"));
 }
 
+TEST(CompareImages, ReadsPipes) {
+  const Folder folder;
+  write_png(folder / "a.png", photo_like(40, 30));
+  const auto finished = run_in_shell(
+      "cat \"$1\" | \"$0\" /dev/stdin \"$1\" --json",
+      {COMPARE_IMAGES, folder / "a.png"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ(json::parse(finished.out)["ssim"], 1.0);
+}
+
+TEST(CompareImages, AFullDiskIsAFailure) {
+  const Folder folder;
+  write_png(folder / "a.png", photo_like(40, 30));
+  for (const std::string option : {"--json", "--padding=same", "--help"}) {
+    const auto finished = run_in_shell(
+        "\"$0\" \"$1\" \"$1\" \"$2\" > /dev/full",
+        {COMPARE_IMAGES, folder / "a.png", option});
+    EXPECT_EQ(finished.status, 1) << option;
+    EXPECT_EQ(
+        finished.err, "compare_images: standard output: cannot be written\n");
+  }
+}
+
 TEST(CompareImages, ExplainsItself) {
   const auto finished = run({COMPARE_IMAGES, "--help"});
   EXPECT_EQ(finished.status, 0);
