@@ -60,6 +60,16 @@ Problem make_problem(
     case Variant::kUInt8Target:
       result.target = bytes.to(device);
       break;
+    case Variant::kUInt8HWC:
+      result.target = channels_innermost(bytes.to(device));
+      break;
+    case Variant::kUInt8RGBA: {
+      const auto alpha = torch::full_like(bytes.narrow(-3, 0, 1), 255);
+      result.target =
+          channels_innermost(torch::cat({bytes, alpha}, -3).to(device))
+              .narrow(-3, 0, shape.channels);
+      break;
+    }
     case Variant::kPermuted:
       result.input = channels_innermost(result.input);
       result.target = channels_innermost(result.target);
@@ -70,6 +80,15 @@ Problem make_problem(
       break;
     case Variant::kBothGradients:
       result.target.requires_grad_();
+      break;
+    case Variant::kSmoothL1:
+      result.options.smooth_l1_beta(0.1);
+      break;
+    case Variant::kErrorMap:
+      result.error_map = ErrorMap::kDSSIM;
+      break;
+    case Variant::kErrorMapOfLoss:
+      result.error_map = ErrorMap::kLoss;
       break;
     case Variant::kWindow7:
       result.options.window_size(7);
@@ -110,6 +129,10 @@ const char* name(Variant variant) {
       return "float32";
     case Variant::kUInt8Target:
       return "uint8_target";
+    case Variant::kUInt8HWC:
+      return "uint8_hwc";
+    case Variant::kUInt8RGBA:
+      return "uint8_rgba";
     case Variant::kPermuted:
       return "permuted";
     case Variant::kBFloat16:
@@ -122,6 +145,12 @@ const char* name(Variant variant) {
       return "mask";
     case Variant::kBothGradients:
       return "both_gradients";
+    case Variant::kSmoothL1:
+      return "smooth_l1";
+    case Variant::kErrorMap:
+      return "error_map";
+    case Variant::kErrorMapOfLoss:
+      return "error_map_of_loss";
     case Variant::kWindow7:
       return "window_7";
     case Variant::kWindow31:

@@ -48,6 +48,12 @@ class CudaTest : public SeededTest {
       }
       F::l1_dssim_value_and_grad(
           x, y, L1DSSIMLossOptions().padding(torch::kValid), weights);
+      F::l1_dssim_value_and_grad(
+          x,
+          y,
+          L1DSSIMLossOptions().smooth_l1_beta(0.1),
+          weights,
+          ErrorMap::kLoss);
       const auto a = x.detach().requires_grad_();
       const auto b = y.detach().requires_grad_();
       (F::l1_dssim_loss(a, b, {}, weights) * 3).backward();

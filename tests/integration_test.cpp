@@ -219,6 +219,14 @@ TEST_P(IntegrationTest, ErodingAMask) {
   EXPECT_LT((error / dark_gradient.norm()).item<double>(), 2e-5);
 }
 
+TEST_P(IntegrationTest, AMapForDensification) {
+  const auto result = fused_ssim::functional::l1_dssim_value_and_grad(
+      rendered, gt, lambda, {}, fused_ssim::ErrorMap::kDSSIM);
+  const auto error = result.error_map.mean(0); // [H, W]
+  const auto reference = (1 - ssim_map(rendered, gt)).mean(0);
+  EXPECT_LT((error - reference).abs().max().item<double>(), 1e-5);
+}
+
 /// Checks the weights in the recipe, and how far their centre is off.
 TEST(OffCentreWindowTest, HasTheWeightsOfTheRecipe) {
   std::vector<double> weights;

@@ -252,6 +252,14 @@ TEST_F(BadInput, CompareRefuses) {
       {"@small.png", "@small.png", "--padding", "valid"},
       "small.png: expected at least 11 x 11 pixels");
   refuse(
+      {"@small.png",
+       "@small.png",
+       "--padding",
+       "reflect",
+       "--window-size",
+       "21"},
+      "small.png: expected more than 10 pixels on each side");
+  refuse(
       {"@good.png", "@good.png", "--padding", "full"},
       "--padding: expected same, valid or reflect, but got full");
   refuse(
