@@ -89,7 +89,13 @@ torch::Tensor composition_ssim(const Problem& problem) {
 torch::Tensor composition_loss(const Problem& problem) {
   const auto& options = problem.options;
   const Prepared prepared(problem);
-  const auto l1 = reduce((prepared.x - prepared.y).abs(), problem);
+  const auto l1 = reduce(
+      torch::smooth_l1_loss(
+          prepared.x,
+          prepared.y,
+          at::Reduction::None,
+          options.smooth_l1_beta()),
+      problem);
   const auto dssim =
       reduce(1 - ssim_map(prepared.x, prepared.y, options), problem);
   return options.l1_weight() * l1 + options.dssim_weight() * dssim;

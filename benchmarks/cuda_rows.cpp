@@ -215,9 +215,14 @@ void add_cuda_rows(const Scale& scale) {
   }
   for (const auto variant :
        {Variant::kUInt8Target,
+        Variant::kUInt8HWC,
+        Variant::kUInt8RGBA,
         Variant::kBFloat16,
         Variant::kFloat16,
         Variant::kFloat64,
+        Variant::kSmoothL1,
+        Variant::kErrorMap,
+        Variant::kErrorMapOfLoss,
         Variant::kWindow3,
         Variant::kWindow5,
         Variant::kWindow7,

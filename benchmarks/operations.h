@@ -9,6 +9,7 @@ struct Result {
   torch::Tensor value; // [], or the map as the images
   torch::Tensor grad_input, grad_target; // as the images
   torch::Tensor image; // the copy
+  torch::Tensor error_map = {}; // where the problem asks for one
 
   /// Bytes of the defined tensors.
   std::int64_t bytes() const;

@@ -33,10 +33,13 @@ const Images& images(const Shape& shape) {
 struct Form {
   const char* name;
   bool permuted = false, mask = false, bytes = false, both = false;
+  bool permuted_target = false, alpha = false; // the target alone, as bytes
   torch::ScalarType type = torch::kFloat32;
   std::int64_t window = 11;
   double sigma = 1.5;
   bool sum = false, map = false; // instead of the mean
+  double smooth_l1_beta = 0;
+  ErrorMap error_map = ErrorMap::kNone;
 };
 
 Form form_of(Variant variant) {
@@ -89,6 +92,26 @@ Form form_of(Variant variant) {
     case Variant::kPermutedMaskUInt8Target:
       form.name = "permuted_mask_uint8_target";
       form.permuted = form.mask = form.bytes = true;
+      break;
+    case Variant::kUInt8HWC:
+      form.name = "uint8_hwc";
+      form.bytes = form.permuted_target = true;
+      break;
+    case Variant::kUInt8RGBA:
+      form.name = "uint8_rgba";
+      form.bytes = form.alpha = true;
+      break;
+    case Variant::kSmoothL1:
+      form.name = "smooth_l1";
+      form.smooth_l1_beta = 0.1;
+      break;
+    case Variant::kErrorMap:
+      form.name = "error_map";
+      form.error_map = ErrorMap::kDSSIM;
+      break;
+    case Variant::kErrorMapOfLoss:
+      form.name = "error_map_of_loss";
+      form.error_map = ErrorMap::kLoss;
       break;
     case Variant::kBothGradients:
       form.name = "both_gradients";
@@ -146,6 +169,13 @@ Problem make_problem(
   result.target = form.bytes
       ? bytes.to(device)
       : (bytes.to(torch::kFloat32) / 255).to(device, form.type);
+  if (form.alpha) {
+    const auto alpha = torch::full_like(result.target.narrow(-3, 0, 1), 255);
+    result.target = channels_innermost(torch::cat({result.target, alpha}, -3))
+                        .narrow(-3, 0, shape.channels);
+  } else if (form.permuted_target) {
+    result.target = channels_innermost(result.target);
+  }
   if (form.permuted) {
     result.input = channels_innermost(result.input);
     result.target = channels_innermost(result.target);
@@ -164,8 +194,11 @@ Problem make_problem(
   if (form.map) {
     result.options.reduction(torch::kNone);
   }
-  result.input.requires_grad_();
-  return result;
+  result.options.smooth_l1_beta(form.smooth_l1_beta);
+  result.error_map = form.error_map;
+}
+result.input.requires_grad_();
+return result;
 }
 
 } // namespace

@@ -51,13 +51,14 @@ def kibibytes(x):
 
 
 def variants(wanted, run, threads, limits):
-    """The time of each variant over that of float32."""
-    for variant, limit in limits.items():
+    """The time of each variant over that of float32, and of RGBA over that of HWC bytes."""
+    where = f"{AT}, threads {threads}" if run.device == "cpu" else AT
+    for variant, limit in {**limits, "uint8_rgba": 1.10}.items():
         operation = "autograd_step" if variant == "both_gradients" else "value_and_grad"
-        seen = ratio(run.seconds(operation, AT, variant, threads), run.seconds(operation, AT, "float32", threads))
-        where = f"{AT}, threads {threads}" if run.device == "cpu" else AT
+        base = "uint8_hwc" if variant == "uint8_rgba" else "float32"
+        seen = ratio(run.seconds(operation, AT, variant, threads), run.seconds(operation, AT, base, threads))
         # Rounded, because the third digit does not matter.
-        wanted(f"{variant} / float32", where, seen and round(seen, 2), limit, True, times)
+        wanted(f"{variant} / {base}", where, seen and round(seen, 2), limit, True, times)
 
 
 def cpu_wanted(run):
@@ -103,6 +104,7 @@ def cpu_wanted(run):
         limits = {
             "uint8_target": 1.10, "permuted": 1.25, "bfloat16": 1.25, "float16": 1.25, "mask": 1.20,
             "both_gradients": 1.40, "window_7": 1.00, "window_31": 31 / 11,
+            "error_map": 1.15, "error_map_of_loss": 1.15, "smooth_l1": 1.05,
         }  # fmt: skip
         variants(wanted, run, threads, limits)
     return wanted.rows
@@ -125,6 +127,7 @@ def cuda_wanted(run):
         "permuted_mask": 1.20, "permuted_uint8_target": 1.20, "permuted_mask_uint8_target": 1.20,
         "both_gradients": 1.20, "window_3": 1.10, "window_5": 1.10, "window_7": 1.10, "window_9": 1.10,
         "window_13": 1.10, "window_15": 1.10, "window_17": 1.10, "window_19": 1.80, "window_31": 1.80,
+        "error_map": 1.15, "error_map_of_loss": 1.15, "smooth_l1": 1.05,
     }  # fmt: skip
     variants(wanted, run, 1, limits)
     for shape in run.shapes():

@@ -144,11 +144,16 @@ void add_cpu_rows(const Scale& scale) {
     }
     for (const auto variant :
          {Variant::kUInt8Target,
+          Variant::kUInt8HWC,
+          Variant::kUInt8RGBA,
           Variant::kPermuted,
           Variant::kBFloat16,
           Variant::kFloat16,
           Variant::kFloat64,
           Variant::kMask,
+          Variant::kSmoothL1,
+          Variant::kErrorMap,
+          Variant::kErrorMapOfLoss,
           Variant::kWindow7,
           Variant::kWindow31}) {
       add("value_and_grad",

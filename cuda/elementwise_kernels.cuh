@@ -70,9 +70,14 @@ __global__ void __launch_bounds__(kElementwiseThreads)
         w = value(p.weight);
       }
       const T d = (value(p.input) - value(p.target)) * p.inverse_unit;
-      const T term = w != T(0) ? w * fabs(d) : T(0);
+      T size = fabs(d), slope = T(1);
+      if (p.smooth_l1.beta > T(0)) {
+        slope = p.smooth_l1.template slope<DeviceMath<T>>(size);
+        size = p.smooth_l1.template value<DeviceMath<T>>(size);
+      }
+      const T term = w != T(0) ? w * size : T(0);
       l1_sum.add(term);
-      const T sign = d > T(0) ? T(1) : d < T(0) ? T(-1) : T(0);
+      const T sign = d > T(0) ? slope : d < T(0) ? -slope : T(0);
       const T gradient = w * static_cast<T>(factors.l1) * sign;
       store(p.grad_input, row, column, gradient);
       store(p.grad_target, row, column, -gradient);

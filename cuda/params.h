@@ -81,9 +81,16 @@ struct SSIMParams {
   float range; // Constants::range
 
   Terms terms;
+  SmoothL1<T> smooth_l1;
   double unit;
   bool mean;
   Normaliser normaliser;
+
+  MutableImage error_map; // [N, C, map height, map width]
+  /// ErrorTerms, of what the kernels have: |d| in units, and (1 - ssim) or (1 - cs)
+  /// over kValueScale.
+  T error_l1, error_ssim;
+  bool error_is_contrast_structure;
 
   /// How the blocks divide the work: strip.cuh.
   int beside; // channels whose strips blocks take side by side: all, or 1

@@ -112,7 +112,9 @@ class Call {
   void run() {
     sum_weights();
     if (passes_.ssim) {
-      if (!passes_.images_with_ssim) {
+      if (outputs_.error_map.data != nullptr) {
+        run_ssim<Mode::kGradient>(); // whose gradient may not be wanted
+      } else if (!passes_.images_with_ssim) {
         run_ssim<Mode::kSums>();
       } else if (outputs_.map.data != nullptr) {
         run_ssim<Mode::kMap>();
@@ -189,6 +191,7 @@ class Call {
     params.two_c2 = static_cast<T>(2 * constants.c2);
     params.range = static_cast<float>(constants.range);
     params.terms = problem_.terms;
+    params.smooth_l1 = smooth_l1<T>(problem_.terms, constants.unit);
     params.unit = constants.unit;
     params.mean = problem_.mean;
     params.normaliser = normaliser_;
@@ -205,6 +208,12 @@ class Call {
     }
     params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
     params.partials = passes_.sums ? ssim_partials_ : nullptr;
+    const ErrorTerms& error = outputs_.error;
+    params.error_map = image_of(outputs_.error_map);
+    params.error_l1 = static_cast<T>(error.l1 * params.unit);
+    params.error_ssim =
+        static_cast<T>(kValueScale * (error.dssim + error.contrast_structure));
+    params.error_is_contrast_structure = error.contrast_structure != 0;
     const int radius = params.window.radius;
     const int strip_width = P::strip_width(radius);
     const int own_rows = params.own_region.rows();

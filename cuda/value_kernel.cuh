@@ -140,9 +140,19 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
     this->load_weights(base, column, p.weight.stride[2], inside, raw);
     this->convert_weights(raw, w);
     T sum = T(0);
+    const auto add = [&](int i, const T& size) {
+      sum += inside.has(i) && w[i] != T(0) ? w[i] * size : T(0);
+    };
+    if (p.smooth_l1.beta > T(0)) {
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      sum += inside.has(i) && w[i] != T(0) ? w[i] * fabs(x[i] - y[i]) : T(0);
+      for (int i = 0; i < kRows; ++i) {
+        add(i, p.smooth_l1.template value<Math>(fabs(x[i] - y[i])));
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) {
+        add(i, fabs(x[i] - y[i]));
+      }
     }
     this->l1_sum.add(sum);
   }
@@ -262,10 +272,16 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
       };
       fetch(p.input, x);
       fetch(p.target, y);
+      const bool smooth = p.smooth_l1.beta > T(0);
 #pragma unroll
       for (int j = 0; j < kLaneColumns; ++j) {
-        values[j] = Math::fma(
-            static_cast<T>(p.terms.l1_weight), fabs(x[j] - y[j]), values[j]);
+        T size = fabs(x[j] - y[j]);
+        if (smooth) {
+          size = p.smooth_l1.template value<Math>(size * p.inverse_unit) *
+              static_cast<T>(p.unit);
+        }
+        values[j] =
+            Math::fma(static_cast<T>(p.terms.l1_weight), size, values[j]);
       }
     }
 #pragma unroll

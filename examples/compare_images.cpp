@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -44,7 +45,11 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
   CompareConfig config;
   app.add_option("A", config.a, "Image: PNG or JPEG")->required();
   app.add_option("B", config.b, "Image of the same size")->required();
-  app.add_option("--padding", config.padding, "same or valid")
+  app.add_option(
+         "--padding",
+         config.padding,
+         "same (zeros), valid (only windows inside the images) or reflect "
+         "(mirrored, as torchmetrics and kornia do)")
       ->capture_default_str();
   app.add_option(
          "--window-size", config.window_size, "Odd number of pixels, 3 .. 31")
@@ -61,6 +66,12 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
   app.add_flag("--json", config.json, "Print one JSON object");
   app.parse(argc, argv);
 
+  if (config.padding != "same" && config.padding != "valid" &&
+      config.padding != "reflect") {
+    throw BadInput(
+        "--padding: expected same, valid or reflect, but got " +
+        config.padding);
+  }
   if (!(config.sigma > 0 && std::isfinite(config.sigma))) {
     throw BadInput(
         "--sigma: expected a finite number > 0, but got " +
@@ -69,18 +80,50 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
   return config;
 }
 
+/// Throws BadInput if the image is too small to be mirrored by half a window.
+void check_can_be_mirrored(const Image& image, int64_t radius) {
+  const auto height = image.pixels.size(1), width = image.pixels.size(2);
+  if (std::min(height, width) <= radius) {
+    throw BadInput(
+        image.path + ": expected more than " + std::to_string(radius) +
+        " pixels on each side, half the SSIM window, with --padding reflect, "
+        "but got " +
+        std::to_string(width) + " x " + std::to_string(height));
+  }
+}
+
+torch::Tensor mirrored(
+    const torch::Tensor& image, // [C, H, W]
+    int64_t border) {
+  return torch::nn::functional::pad(
+      image,
+      torch::nn::functional::PadFuncOptions({border, border, border, border})
+          .mode(torch::kReflect));
+}
+
 Comparison compare(
     const torch::Tensor& a, // [C, H, W]
     const torch::Tensor& b, // [C, H, W]
-    const fused_ssim::SSIMOptions& options) {
+    const CompareConfig& config) {
+  auto options = fused_ssim::SSIMOptions()
+                     .window_size(config.window_size)
+                     .sigma(config.sigma);
+  if (config.padding != "same") {
+    options.padding(torch::kValid);
+  }
+  // Reflection: then the windows inside the mirrored images are those of all pixels.
+  const auto border = config.padding == "reflect" ? config.window_size / 2 : 0;
+  const auto x = border == 0 ? a : mirrored(a, border);
+  const auto y = border == 0 ? b : mirrored(b, border);
+
   const auto error = a - b;
   const auto mean_squared_error = error.square().mean().item<double>();
+  const auto ssim = fused_ssim::functional::ssim(x, y, options).item<double>();
   return {
-      fused_ssim::functional::ssim(a, b, options).item<double>(),
+      ssim,
       error.abs().mean().item<double>(),
       psnr(mean_squared_error),
-      fused_ssim::functional::ssim(
-          a, b, fused_ssim::SSIMOptions(options).reduction(torch::kNone))};
+      fused_ssim::functional::ssim(x, y, options.reduction(torch::kNone))};
 }
 
 /// Rounded to 9 significant digits.
@@ -126,10 +169,6 @@ void print_table(
 
 int compare_images(CLI::App& app, int argc, char** argv) {
   const auto config = parse(app, argc, argv);
-  const auto options = fused_ssim::SSIMOptions()
-                           .padding(parse_padding(config.padding))
-                           .window_size(config.window_size)
-                           .sigma(config.sigma);
   const auto device = choose_device(config.device);
   // float64, so that the 9 printed digits are right.
   const auto a = load_image(config.a, torch::kFloat64);
@@ -137,10 +176,12 @@ int compare_images(CLI::App& app, int argc, char** argv) {
   check_same_size(b, a);
   if (config.padding == "valid") {
     check_holds_window(a, config.window_size);
+  } else if (config.padding == "reflect") {
+    check_can_be_mirrored(a, config.window_size / 2);
   }
 
   const auto pixels = a.pixels.to(device);
-  const auto result = compare(pixels, b.pixels.to(device), options);
+  const auto result = compare(pixels, b.pixels.to(device), config);
   if (!config.map.empty()) {
     save_image(config.map, result.map.mean(0, true));
   }

@@ -58,6 +58,7 @@ inline void check_weights(const Objective& o) {
   };
   check_weight("l1_weight", o.terms.l1_weight);
   check_weight("dssim_weight", o.terms.dssim_weight);
+  check_weight("smooth_l1_beta", o.terms.smooth_l1_beta);
   TORCH_CHECK(
       o.reduction != Reduction::kNone || !o.valid || o.crop_l1,
       o.name,
@@ -316,6 +317,17 @@ inline void check_loss_arguments(
     const torch::Tensor& mask) { // see functional.h; may be undefined
   check_weights(o);
   check_arguments(o, input, target, mask);
+}
+
+inline void check_error_map(const Objective& o, ErrorMap error_map) {
+  TORCH_CHECK(
+      error_map == ErrorMap::kNone || error_map == ErrorMap::kLoss ||
+          error_map == ErrorMap::kDSSIM ||
+          error_map == ErrorMap::kContrastStructure,
+      o.name,
+      ": expected error_map kNone, kLoss, kDSSIM or kContrastStructure, but "
+      "got ",
+      static_cast<int>(error_map));
 }
 
 inline void check_reduces(const Objective& o) {

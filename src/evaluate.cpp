@@ -91,6 +91,10 @@ Evaluation allocate(
   if (request.grad_target) {
     result.grad_target = torch::empty_like(target, gradient_options);
   }
+  if (request.error_map != ErrorMap::kNone) {
+    result.error_map =
+        torch::empty(map_sizes(objective, input), input.options());
+  }
   return result;
 }
 
@@ -142,7 +146,23 @@ void* scalar_data(const torch::Tensor& tensor) {
   return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
 }
 
-Outputs make_outputs(const Objective& objective, const Evaluation& result) {
+ErrorTerms error_terms(ErrorMap error_map, const Terms& terms) {
+  switch (error_map) {
+    case ErrorMap::kLoss:
+      return {terms.l1_weight, terms.dssim_weight, 0};
+    case ErrorMap::kDSSIM:
+      return {0, 1, 0};
+    case ErrorMap::kContrastStructure:
+      return {0, 0, 1};
+    default:
+      return {};
+  }
+}
+
+Outputs make_outputs(
+    const Objective& objective,
+    const Request& request,
+    const Evaluation& result) {
   Outputs outputs;
   if (result.value.defined() && objective.reduction == Reduction::kNone) {
     outputs.map = write(result.value);
@@ -156,6 +176,10 @@ Outputs make_outputs(const Objective& objective, const Evaluation& result) {
   }
   if (result.grad_target.defined()) {
     outputs.grad_target = write(result.grad_target);
+  }
+  if (result.error_map.defined()) {
+    outputs.error_map = write(result.error_map);
+    outputs.error = error_terms(request.error_map, objective.terms);
   }
   return outputs;
 }
@@ -205,7 +229,7 @@ Evaluation evaluate(
     return result;
   }
   const auto problem = make_problem(objective, x, y, weight);
-  const auto outputs = make_outputs(objective, result);
+  const auto outputs = make_outputs(objective, request, result);
 #if defined(FUSED_SSIM_WITH_CUDA)
   if (x.is_cuda()) {
     cuda::run(problem, outputs, x.get_device());

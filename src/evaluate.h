@@ -11,13 +11,14 @@ namespace fused_ssim::detail {
 /// What is wanted of an evaluation; nothing else is computed or allocated.
 struct Request {
   bool value = false; // the scalar, or the map if the reduction is none
-  bool log = false; // mean |input - target| and mean SSIM
+  bool log = false; // mean L1 and mean SSIM
   bool grad_input = false;
   bool grad_target = false;
   /// Half types' gradients as float32, for one that is yet to be scaled: of a mean
   /// over a million pixels nothing would be left in float16, and bfloat16 would be
   /// rounded twice.
   bool wide_gradients = false;
+  ErrorMap error_map = ErrorMap::kNone; // together with grad_input alone
 };
 
 /// What was asked for; the rest is undefined.
@@ -27,6 +28,7 @@ struct Evaluation {
   torch::Tensor ssim; // []
   torch::Tensor grad_input; // shape and layout of input
   torch::Tensor grad_target; // shape and layout of target
+  torch::Tensor error_map; // [N, C, H', W'] ([C, H', W'])
 };
 
 /// Runs the kernels of the images' device on checked arguments. The gradients are

@@ -143,7 +143,7 @@ struct Partials {
 
 /// The arithmetic of T = float or double on the host. The device and the SIMD
 /// vectors bring their own: fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b,
-/// neg(a) = -a.
+/// neg(a) = -a, min(a, b), which may be either if a is NaN.
 template <typename T>
 struct ScalarMath {
   static T fma(T a, T b, T c) {
@@ -157,6 +157,29 @@ struct ScalarMath {
   }
   static T reciprocal(T a) {
     return T(1) / a;
+  }
+  static T min(T a, T b) {
+    return a < b ? a : b;
+  }
+};
+
+/// Smooth L1, as torch::smooth_l1_loss: d^2 / (2 beta) for |d| < beta, and otherwise
+/// |d| - beta / 2. A beta of 0 stands for |d| itself, and has no use for the functions.
+template <typename T>
+struct SmoothL1 {
+  T beta = T(0), inverse_beta = T(0);
+
+  /// Of |d|. With m = min(|d|, beta), m / beta (|d| - m / 2) is right on both sides.
+  template <typename Math>
+  FUSED_SSIM_HOST_DEVICE T value(const T& size) const {
+    const T m = Math::min(size, beta);
+    return (m * inverse_beta) * Math::fnma(T(0.5), m, size);
+  }
+
+  /// The size of the derivative at |d|; its sign is that of d.
+  template <typename Math>
+  FUSED_SSIM_HOST_DEVICE T slope(const T& size) const {
+    return Math::min(size * inverse_beta, T(1));
   }
 };
 

@@ -30,6 +30,7 @@ struct Job {
   bool ssim = false; // the kernel with SSIM, or the one with L1 alone
   bool l1_sum = false; // the sum of w |d| is wanted
   GradientFactors factors;
+  SmoothL1<double> smooth_l1; // rounded to the compute type
 };
 
 /// A rectangle of one channel of one image in a View.

@@ -33,6 +33,8 @@ double l1_plane(const Job& job, const Tile& tile, std::int64_t channel) {
   const Vec<T> constant(static_cast<T>(terms.constant));
   const Vec<T> inverse_unit(static_cast<T>(1 / problem.constants.unit));
   const Vec<T> zero(T(0));
+  const bool smooth = job.smooth_l1.beta > 0;
+  const SmoothL1<Vec<T>> smooth_l1 = in_vectors<T>(job.smooth_l1);
   alignas(64) T x[kPiece], y[kPiece], w[kPiece], out[kPiece], opposite[kPiece];
 
   double sum = 0;
@@ -62,12 +64,16 @@ double l1_plane(const Job& job, const Tile& tile, std::int64_t channel) {
           const auto times_weight = [&](Vec<T> v) FUSED_SSIM_INLINE_LAMBDA {
             return weighted ? weighed(v, load(w + i)) : v;
           };
-          part.add(times_weight(d.abs()));
+          Vec<T> size = d.abs(), amplitude = slope;
+          if (smooth) {
+            amplitude = slope * smooth_l1.template slope<VecMath<T>>(size);
+            size = smooth_l1.template value<VecMath<T>>(size);
+          }
+          part.add(times_weight(size));
           if (with_map) {
-            times_weight(VecMath<T>::fma(scale, d.abs(), constant))
-                .store(out + i);
+            times_weight(VecMath<T>::fma(scale, size, constant)).store(out + i);
           } else {
-            const Vec<T> gradient = times_weight(signed_as(d, zero, slope));
+            const Vec<T> gradient = times_weight(signed_as(d, zero, amplitude));
             gradient.store(out + i);
             (zero - gradient).store(opposite + i);
           }

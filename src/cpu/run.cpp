@@ -156,6 +156,15 @@ void store(void* scalar, Element element, double value) {
   }
 }
 
+SmoothL1<double> smooth_l1_of(const Problem& problem) {
+  const double unit = problem.constants.unit;
+  if (problem.input.element == Element::kFloat64) {
+    return smooth_l1<double>(problem.terms, unit);
+  }
+  const auto narrow = smooth_l1<float>(problem.terms, unit);
+  return {narrow.beta, narrow.inverse_beta};
+}
+
 } // namespace
 
 void run(const Problem& problem, const Outputs& outputs) {
@@ -173,8 +182,11 @@ void run(const Problem& problem, const Outputs& outputs) {
   Job job;
   job.problem = problem;
   job.factors = gradient_factors(problem.terms, unit, problem.mean, weights);
+  job.smooth_l1 = smooth_l1_of(problem);
   const auto with_images = [&](bool images) {
     job.outputs = images ? outputs : Outputs();
+    job.outputs.error_map = job.ssim ? outputs.error_map : MutableView();
+    job.outputs.error = outputs.error;
   };
   TermSums sums;
   if (passes.ssim) {

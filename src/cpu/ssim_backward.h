@@ -163,12 +163,14 @@ void SSIMBackward<T, kPartials>::run(
   const Block<T> grad_input = grad_input_[channel];
   const Block<T> grad_target = grad_target_[channel];
   const Vec<T> zero(T(0));
-  const Vec<T> amplitude(static_cast<T>(frame_.job.factors.l1));
+  const Vec<T> l1_factor(static_cast<T>(frame_.job.factors.l1));
+  const bool smooth = frame_.job.smooth_l1.beta > 0;
+  const SmoothL1<Vec<T>> smooth_l1 = in_vectors<T>(frame_.job.smooth_l1);
   const Vec<T> same = own_pivots(rows.pivots.difference).neg(); // d where x = y
   for (std::int64_t i = 0; i < frame_.lanes.positions; ++i) {
     alignas(64) T blurred[kPartials][kBlockRows][V];
     vertical(blurred_[channel], i, scaled_taps_, blurred[0][0]);
-    const Vec<T> slope = amplitude & load(l1_mask_ + i * V);
+    const Vec<T> slope = l1_factor & load(l1_mask_ + i * V);
     FUSED_SSIM_NO_UNROLL
     for (int t = 0; t < kBlockRows; ++t) {
       const T* sum_diff = rows.sum_diff.at(i, t);
@@ -176,7 +178,12 @@ void SSIMBackward<T, kPartials>::run(
       const Vec<T> of_input = load(blurred[kOfInput][t]);
       const Vec<T> ss = load(blurred[kOfSquaredSum][t]);
       const Vec<T> dd = load(blurred[kOfSquaredDifference][t]);
-      Vec<T> l1 = signed_as(d, same, in_l1 >> t & 1 ? slope : zero);
+      Vec<T> amplitude = in_l1 >> t & 1 ? slope : zero;
+      if (smooth) {
+        amplitude =
+            amplitude * smooth_l1.template slope<Math>((d - same).abs());
+      }
+      Vec<T> l1 = signed_as(d, same, amplitude);
       if (weighted) {
         l1 = l1 * load(weights.at(i, t));
         // Where no window counts that holds this pixel, its NaN does not count either.

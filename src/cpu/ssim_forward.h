@@ -18,6 +18,36 @@ enum PartialIndex {
   kOfTarget, // in blur(s) less that in blur(d)
 };
 
+/// What a map shows, of |d| in units and of 1 - SSIM, or of 1 - cs, over kValueScale.
+template <typename T>
+struct MapTerms {
+  MapTerms(const Problem& problem, const Outputs& outputs)
+      : is_error_map(outputs.error_map.data != nullptr) {
+    const Terms& terms = problem.terms;
+    const ErrorTerms& error = outputs.error;
+    const double l1_weight = is_error_map ? error.l1 : terms.l1_weight;
+    double ssim_weight = terms.dssim_weight;
+    if (is_error_map) {
+      of_contrast_structure = error.contrast_structure != 0;
+      ssim_weight = error.dssim + error.contrast_structure;
+    }
+    has_l1 = l1_weight != 0;
+    has_ssim = ssim_weight != 0;
+    l1 = static_cast<T>(l1_weight * problem.constants.unit);
+    ssim = static_cast<T>(kValueScale * ssim_weight);
+    constant = is_error_map ? T(0) : static_cast<T>(terms.constant);
+  }
+
+  bool is_error_map; // which is not weighted
+  bool of_contrast_structure = false, has_l1, has_ssim;
+  T l1, ssim, constant;
+};
+
+/// The map of either kind, if there is one.
+inline const MutableView& map_of(const Outputs& outputs) {
+  return outputs.map.data != nullptr ? outputs.map : outputs.error_map;
+}
+
 template <typename T, int kPartials>
 class SSIMForward {
  public:
@@ -25,7 +55,7 @@ class SSIMForward {
       : frame_(frame),
         blurs_(blurs),
         taps_(frame.problem.window, 1),
-        map_writer_(frame.job.outputs.map, frame.tile) {}
+        map_writer_(map_of(frame.job.outputs), frame.tile) {}
 
   void allocate(Arena& arena);
   void prepare(); // once the scratch is there
@@ -105,6 +135,13 @@ void SSIMForward<T, kPartials>::run(
   Prefetch written(first_row - radius, height, column, V);
   written.add(outputs.grad_input, frame_.tile, channel);
   written.add(outputs.grad_target, frame_.tile, channel);
+  const Region& region = problem.map_region;
+  Prefetch map_rows(
+      first_row - region.row_begin,
+      region.rows(),
+      column - region.column_begin,
+      V);
+  map_rows.add(map_of(outputs), frame_.tile, channel);
 
   // Stores of vectors may alias anything: what the loop uses is copied out of
   // *this, or it would be loaded again after each.
@@ -118,17 +155,18 @@ void SSIMForward<T, kPartials>::run(
       Vec<T>(static_cast<T>(2 * problem.constants.c1)),
       Vec<T>(static_cast<T>(2 * problem.constants.c2))};
   const Vec<T> zero(T(0));
-  const Terms& terms = problem.terms;
-  const Vec<T> l1_weight(
-      static_cast<T>(terms.l1_weight * problem.constants.unit));
-  const Vec<T> dssim_weight(static_cast<T>(kValueScale * terms.dssim_weight));
-  const Vec<T> constant(static_cast<T>(terms.constant));
+  const MapTerms<T> terms(problem, outputs);
+  const bool smooth = frame_.job.smooth_l1.beta > 0;
+  const SmoothL1<Vec<T>> smooth_l1 = in_vectors<T>(frame_.job.smooth_l1);
   const Block<T> map = map_[channel];
   Sum<T> total = sum_;
 
   for (std::int64_t i = 0; i < frame_.lanes.positions; ++i) {
     next.step(i);
     written.step(i);
+    if (mapped) {
+      map_rows.step(i);
+    }
     alignas(64) T means[4][kBlockRows][V];
     vertical(rows.blurred, i, taps_, means[0][0]);
     const Vec<T> map_mask = load(map_mask_ + i * V);
@@ -146,13 +184,25 @@ void SSIMForward<T, kPartials>::run(
       Vec<T> half = pixel.dssim_half();
       Vec<T> map_value(zero), partials[4] = {zero, zero, zero, zero};
       if (mapped) {
-        const Vec<T> d = load(rows.sum_diff.at(i, radius + t) + V) +
-            constants.difference_pivot;
-        const Vec<T> value = VecMath<T>::fma(dssim_weight, half, constant);
-        // Without an L1 term an infinite difference must not meet its zero.
-        map_value = terms.l1_weight == 0
-            ? value
-            : VecMath<T>::fma(l1_weight, d.abs(), value);
+        map_rows.touch(t);
+        // A term of weight 0 is left out: an infinite difference must not meet its
+        // zero.
+        map_value = Vec<T>(terms.constant);
+        if (terms.has_ssim) {
+          map_value = VecMath<T>::fma(
+              Vec<T>(terms.ssim),
+              terms.of_contrast_structure ? pixel.vd_ratio : half,
+              map_value);
+        }
+        if (terms.has_l1) {
+          Vec<T> d = (load(rows.sum_diff.at(i, radius + t) + V) +
+                      constants.difference_pivot)
+                         .abs();
+          if (smooth) {
+            d = smooth_l1.template value<VecMath<T>>(d);
+          }
+          map_value = VecMath<T>::fma(Vec<T>(terms.l1), d, map_value);
+        }
       }
       if constexpr (kPartials > 0) {
         const Partials<Vec<T>> p = pixel.partials();
@@ -164,7 +214,9 @@ void SSIMForward<T, kPartials>::run(
       if (weighted) {
         const Vec<T> weight = load(weights.at(i, radius + t));
         half = weighed(half, weight);
-        map_value = weighed(map_value, weight);
+        if (!terms.is_error_map) {
+          map_value = weighed(map_value, weight);
+        }
         FUSED_SSIM_UNROLL
         for (int q = 0; q < kPartials; ++q) {
           partials[q] = weighed(partials[q], weight);

@@ -17,7 +17,9 @@ struct Frame {
         tile(tile),
         radius(problem.window.radius),
         weighted(problem.weight.data != nullptr),
-        mapped(job.outputs.map.data != nullptr),
+        mapped(
+            job.outputs.map.data != nullptr ||
+            job.outputs.error_map.data != nullptr),
         backward(job.outputs.grad_input.data != nullptr),
         l1(l1_region(problem)),
         column_begin(std::max<std::int64_t>(tile.column_begin - reach(job), 0)),
@@ -40,7 +42,8 @@ struct Frame {
   const Problem& problem;
   const Tile tile;
   const int radius;
-  const bool weighted, mapped, backward; // whether there are weights, ...
+  /// Whether there are weights, a map of either kind, a gradient.
+  const bool weighted, mapped, backward;
   const Region l1; // the pixels that L1 sums
   const std::int64_t column_begin, columns; // that are read
   const LaneLayout<T> lanes;

@@ -243,15 +243,20 @@ void SSIMReader<T>::add_l1(std::int64_t channel, std::int64_t row) {
   const T* y = target_.row(channel);
   const T* weights = frame_.weighted ? weight_.row(channel) : nullptr;
   const Vec<T> inverse_unit(static_cast<T>(1 / frame_.problem.constants.unit));
+  const bool smooth = frame_.job.smooth_l1.beta > 0;
+  const SmoothL1<Vec<T>> smooth_l1 = in_vectors<T>(frame_.job.smooth_l1);
   std::int64_t i =
       std::max(tile.column_begin, frame_.l1.column_begin) - frame_.column_begin;
   const std::int64_t end =
       std::min(tile.column_end, frame_.l1.column_end) - frame_.column_begin;
   for (; i < end; i += V) {
     const std::int64_t left = end - i;
-    const Vec<T> d = (load_up_to(x + i, left) * inverse_unit -
-                      load_up_to(y + i, left) * inverse_unit)
-                         .abs();
+    Vec<T> d = (load_up_to(x + i, left) * inverse_unit -
+                load_up_to(y + i, left) * inverse_unit)
+                   .abs();
+    if (smooth) {
+      d = smooth_l1.template value<VecMath<T>>(d);
+    }
     l1_sum_.add(
         weights != nullptr ? weighed(d, load_up_to(weights + i, left)) : d);
   }

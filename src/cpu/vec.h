@@ -72,6 +72,9 @@ struct VecMath {
   static FUSED_SSIM_INLINE Vec<T> reciprocal(Vec<T> a) {
     return Vec<T>(T(1)) / a;
   }
+  static FUSED_SSIM_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
+    return at::vec::clamp_max(a, b);
+  }
 };
 
 /// {a0, b0, a1, b1, ...}: the lower half of it, and the upper half.
@@ -152,6 +155,13 @@ class NonZero<double> {
 template <typename T>
 FUSED_SSIM_INLINE Vec<T> weighed(Vec<T> v, Vec<T> weight) {
   return NonZero<T>(weight).of(v * weight);
+}
+
+template <typename T>
+FUSED_SSIM_INLINE SmoothL1<Vec<T>> in_vectors(const SmoothL1<double>& scalars) {
+  return {
+      Vec<T>(static_cast<T>(scalars.beta)),
+      Vec<T>(static_cast<T>(scalars.inverse_beta))};
 }
 
 /// A lane of a mask: all bits set, or none; for operator& of Vec.

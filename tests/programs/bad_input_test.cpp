@@ -252,7 +252,16 @@ TEST_F(BadInput, CompareRefuses) {
       {"@small.png", "@small.png", "--padding", "valid"},
       "small.png: expected at least 11 x 11 pixels");
   refuse(
-      {"@good.png", "@good.png", "--padding", "full"}, "--padding: expected");
+      {"@small.png",
+       "@small.png",
+       "--padding",
+       "reflect",
+       "--window-size",
+       "21"},
+      "small.png: expected more than 10 pixels on each side");
+  refuse(
+      {"@good.png", "@good.png", "--padding", "full"},
+      "--padding: expected same, valid or reflect, but got full");
   refuse(
       {"@good.png", "@good.png", "--window-size", "10"},
       "--window-size: expected an odd number");
