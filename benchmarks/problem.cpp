@@ -196,9 +196,8 @@ Problem make_problem(
   }
   result.options.smooth_l1_beta(form.smooth_l1_beta);
   result.error_map = form.error_map;
-}
-result.input.requires_grad_();
-return result;
+  result.input.requires_grad_();
+  return result;
 }
 
 } // namespace

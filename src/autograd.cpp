@@ -213,7 +213,7 @@ std::optional<torch::Tensor> as_argument(const torch::Tensor& mask) {
 variable_list backward(AutogradContext* context, const variable_list& grads) {
   const auto saved_holder = context->saved_data["saved"].toCapsule();
   auto& saved = static_cast<Saved&>(*saved_holder);
-  const auto& upstream = grads[0];
+  const auto upstream = detail::resolved(grads[0]);
   const bool retained = torch::autograd::get_current_graph_task_keep_graph();
 
   variable_list gradients;

@@ -184,16 +184,14 @@ Outputs make_outputs(
   return outputs;
 }
 
-/// `tensor` as its memory says. The imaginary part of a conjugate is negated lazily,
-/// and a zero tensor has no memory at all.
+} // namespace
+
 torch::Tensor resolved(const torch::Tensor& tensor) {
   if (tensor.defined() && tensor._is_zerotensor()) {
     return torch::zeros(tensor.sizes(), tensor.options());
   }
   return tensor.defined() ? tensor.resolve_neg() : tensor;
 }
-
-} // namespace
 
 torch::Tensor expanded_mask(
     const torch::Tensor& mask,

@@ -35,14 +35,18 @@ struct Evaluation {
 /// those of the scalar for an upstream gradient of 1. For a map they are those of its
 /// sum, hence of any map weighted by `weight`.
 ///
-/// This is the one door to the kernels: tensors that are not what their memory says
-/// (lazily negated or lazily zero) are made real here.
+/// This is the one door to the kernels: tensors that are not what their memory says are
+/// resolved() here.
 Evaluation evaluate(
     const Objective& objective,
     const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
     const torch::Tensor& target, // as input
     const torch::Tensor& mask, // see functional.h; may be undefined
     const Request& request);
+
+/// `tensor` as its memory says. The imaginary part of a conjugate is negated lazily,
+/// and a zero tensor has no memory at all. Undefined stays undefined.
+torch::Tensor resolved(const torch::Tensor& tensor);
 
 /// `mask` with the shape of `input`: expanded, no copy. Undefined stays undefined.
 torch::Tensor expanded_mask(
