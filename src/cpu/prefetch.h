@@ -31,8 +31,11 @@ class Prefetch {
     }
     const bool shared = is_interleaved(view, tile) || view.stride[1] == 0;
     Rows& rows = all_[count_++];
-    rows.channels = shared ? tile.channels : 1;
-    rows.channel = shared ? channel : 0;
+    rows.mine = 0;
+    for (int t = 0; t < kBlockRows; ++t) {
+      const bool mine = !shared || t % tile.channels == channel;
+      rows.mine |= static_cast<unsigned>(mine) << t;
+    }
     rows.step = columns_a_step_ * view.stride[3] * bytes_of(view.element);
     const std::int64_t bytes = rows.step < 0 ? -rows.step : rows.step;
     rows.every = 1;
@@ -55,11 +58,9 @@ class Prefetch {
     lines_ = 0;
     for (int k = 0; k < count_; ++k) {
       const Rows& rows = all_[k];
-      const bool mine =
-          rows.channels == 1 || i / rows.every % rows.channels == rows.channel;
-      if (mine && (i & (rows.every - 1)) == 0) {
+      if ((i & (rows.every - 1)) == 0) {
         for (std::int64_t more = 0; more < rows.lines; ++more) {
-          line_rows_[lines_] = rows.begin;
+          line_rows_[lines_] = &rows;
           line_offset_[lines_++] = i * rows.step + more * kLine;
         }
       }
@@ -69,7 +70,10 @@ class Prefetch {
   /// Row t.
   FUSED_SSIM_INLINE void touch(int t) const {
     for (int k = 0; k < lines_; ++k) {
-      touch_line(line_rows_[k][t] + line_offset_[k]);
+      const Rows& rows = *line_rows_[k];
+      if (rows.mine >> t & 1) {
+        touch_line(rows.begin[t] + line_offset_[k]);
+      }
     }
   }
 
@@ -78,7 +82,7 @@ class Prefetch {
   static constexpr int kMaxViews = 5, kMaxLines = 4;
 
   struct Rows {
-    std::int64_t channels, channel; // that share them, and which this one is
+    unsigned mine; // bit t: this channel brings row t
     std::int64_t step; // in bytes
     std::int64_t every; // steps that share a cache line
     std::int64_t lines; // cache lines of a step
@@ -99,7 +103,7 @@ class Prefetch {
   Rows all_[kMaxViews];
   // The cache lines of a step.
   int lines_ = 0;
-  const char* const* line_rows_[kMaxViews * kMaxLines];
+  const Rows* line_rows_[kMaxViews * kMaxLines];
   std::int64_t line_offset_[kMaxViews * kMaxLines];
 };
 
