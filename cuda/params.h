@@ -61,6 +61,13 @@ struct Normaliser {
   WeightSums counts; // of pixels, where there are no weights
 };
 
+/// The sums that the banded kernel left. A NaN among them says that the images did not
+/// fit it.
+struct FirstTry {
+  const TermSums* partials; // [blocks]
+  int blocks; // 0: it did not run
+};
+
 template <typename T>
 struct SSIMParams {
   Image input, target, weight; // [N, C, H, W]
@@ -86,10 +93,13 @@ struct SSIMParams {
   bool error_is_contrast_structure;
 
   /// How the blocks divide the work: strip.cuh.
+  int beside; // channels whose strips blocks take side by side: all, or 1
   int strips; // of an image
   int strip_length; // the rows of own_region, and in rows what it costs to begin one
 
   TermSums* partials; // [blocks], or null: no sums wanted
+  bool l1_sum; // wanted
+  FirstTry first_try; // if that is good, there is nothing left to do
 };
 
 struct WeightSumParams {
@@ -98,6 +108,7 @@ struct WeightSumParams {
   std::int64_t batch;
   int channels, height, width;
   DeviceRegion ssim_region, l1_region;
+  bool same_regions;
   WeightSums* partials; // [blocks]
 };
 
@@ -105,6 +116,8 @@ struct FinishParams {
   const TermSums* ssim_partials; // [ssim_blocks]; their `dssim` counts
   const TermSums* l1_partials; // [l1_blocks]; their `l1` counts
   int ssim_blocks, l1_blocks;
+  FirstTry first_try; // instead of ssim_partials, if that is good
+  bool l1_of_ssim; // l1_partials are ssim_partials
   Normaliser normaliser;
   Terms terms;
   double unit;
@@ -113,6 +126,8 @@ struct FinishParams {
   void* value; // [], or null
   void* l1; // [], or null
   void* ssim; // [], or null
+  TermSums* term_sums; // [], or null
+  WeightSums* weight_sums; // [], or null
 };
 
 struct ScaleParams {

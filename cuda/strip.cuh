@@ -8,6 +8,9 @@
 // of that: it marches down the end of one strip, down some whole ones perhaps, and
 // down the beginning of another. What it marches down at once, rows y0 .. y1 - 1 of
 // one strip, is a segment.
+//
+// Neighbouring blocks take the channels of one strip, row by row at the same time. They
+// share the weights, and of interleaved images (channels last) every sector of memory.
 
 #include "blur.cuh"
 #include "device.cuh"
@@ -62,10 +65,14 @@ class Strip {
   /// Calls `run` for each of this block's segments.
   template <typename Run>
   __device__ __forceinline__ void for_each_segment(const Run& run) {
-    const std::int64_t length =
-        p.batch * p.channels * p.strips * p.strip_length;
-    const std::int64_t end = length * (blockIdx.x + 1) / gridDim.x;
-    std::int64_t at = length * blockIdx.x / gridDim.x;
+    // Blocks side by side take the channels of the same pixels.
+    const int beside = static_cast<int>(blockIdx.x) % p.beside;
+    const std::int64_t block = blockIdx.x / p.beside;
+    const std::int64_t blocks = gridDim.x / p.beside;
+    const int channels = p.channels / p.beside;
+    const std::int64_t length = p.batch * channels * p.strips * p.strip_length;
+    const std::int64_t end = length * (block + 1) / blocks;
+    std::int64_t at = length * block / blocks;
     while (at < end) {
       std::int64_t strip = at / p.strip_length;
       const int from = static_cast<int>(at - strip * p.strip_length);
@@ -73,8 +80,8 @@ class Strip {
           min(end - strip * p.strip_length, std::int64_t(p.strip_length)));
       at += to - from;
 
-      channel = static_cast<int>(strip % p.channels);
-      strip /= p.channels;
+      channel = static_cast<int>(strip % channels) * p.beside + beside;
+      strip /= channels;
       x0 = p.own_region.column_begin +
           static_cast<int>(strip % p.strips) * strip_width;
       image = strip / p.strips;

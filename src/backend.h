@@ -149,6 +149,12 @@ struct WeightSums {
   double l1 = 0; // over `l1_region`
 };
 
+/// The sums of both terms, in units of Constants::unit.
+struct TermSums {
+  double dssim = 0; // sum of w (1 - ssim) over ssim_region
+  double l1 = 0; // sum of w |d| over l1_region
+};
+
 /// What to compute, from which images.
 struct Problem {
   std::int64_t batch = 0, channels = 0, height = 0, width = 0; // all > 0
@@ -194,6 +200,11 @@ struct Outputs {
   void* l1 = nullptr; // [] L1 divided by its weight sum, whatever `mean`
   void* ssim = nullptr; // [] 1 - D divided by its weight sum, whatever `mean`
 
+  /// What a piece of a larger image adds to the whole, on the images' device: of the
+  /// terms, those that the wanted scalars above are made of.
+  TermSums* term_sums = nullptr; // []
+  WeightSums* weight_sums = nullptr; // []
+
   /// [N, C, rows and columns of map_region]; excludes all others.
   MutableView map;
 
@@ -218,6 +229,17 @@ namespace cuda {
 
 /// `device` is the index of the images' CUDA device; works on its current stream.
 void run(const Problem& problem, const Outputs& outputs, int device);
+
+/// Adds up the sums of the pieces of an image, in their order, to its scalars and its
+/// weight sums. Of `problem` it reads no image.
+void finish(
+    const Problem& problem,
+    const Outputs& outputs,
+    const TermSums* terms, // [count]
+    std::int64_t count,
+    const WeightSums* weights, // [weight_count]
+    std::int64_t weight_count,
+    int device);
 
 /// data[i] *= factor, for `count` adjacent elements; `factor` is a scalar on the
 /// same device. Where it is 1, data is not touched, which costs no memory traffic.

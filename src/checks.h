@@ -215,18 +215,23 @@ inline void check_images(
         "limit), but got input of shape ",
         input.sizes());
   }
+}
+
+inline void check_window_fits(
+    const Objective& o,
+    std::int64_t height,
+    std::int64_t width) {
   TORCH_CHECK(
-      !o.valid ||
-          (input.size(-2) >= o.window_size && input.size(-1) >= o.window_size),
+      !o.valid || (height >= o.window_size && width >= o.window_size),
       o.name,
       ": expected images of at least window_size x window_size = ",
       o.window_size,
       " x ",
       o.window_size,
       " pixels with padding kValid, but got ",
-      input.size(-2),
+      height,
       " x ",
-      input.size(-1));
+      width);
 }
 
 inline void check_mask(
@@ -301,6 +306,7 @@ inline void check_arguments(
     const torch::Tensor& mask) { // see functional.h; may be undefined
   check_options(o);
   check_images(o, input, target);
+  check_window_fits(o, input.size(-2), input.size(-1));
   check_mask(o, input, mask);
 }
 

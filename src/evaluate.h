@@ -2,6 +2,8 @@
 
 #include "objective.h"
 
+#include <fused_ssim/export.h>
+
 #include <torch/torch.h>
 
 namespace fused_ssim::detail {
@@ -50,7 +52,8 @@ torch::Tensor expanded_mask(
 /// gradient * factor as `type`, where `factor` is a scalar on the same device: in
 /// place, if `gradient` may be overwritten and has the type. Then the usual factor of
 /// 1 costs no pass over memory, and on CUDA nothing waits for the device.
-torch::Tensor scale(
+/// Exported for fused_ssim::distributed.
+FUSED_SSIM_API torch::Tensor scale(
     torch::Tensor gradient, // dense, any shape
     const torch::Tensor& factor, // []
     torch::ScalarType type,

@@ -30,17 +30,12 @@ struct Passes {
     const bool ssim_sum =
         outputs.ssim != nullptr || (value && terms.dssim_weight != 0);
     l1_sum = outputs.l1 != nullptr || (value && terms.l1_weight != 0);
-    sums = value || outputs.ssim != nullptr || outputs.l1 != nullptr;
+    sums = value || outputs.ssim != nullptr || outputs.l1 != nullptr ||
+        outputs.weight_sums != nullptr;
     images_with_ssim = images && terms.dssim_weight != 0;
     ssim = ssim_sum || images_with_ssim || outputs.error_map.data != nullptr;
     l1 = (images && !images_with_ssim) || (l1_sum && !ssim);
   }
-};
-
-/// The sums of both terms, in units of Constants::unit.
-struct TermSums {
-  double dssim = 0; // sum of w (1 - ssim) over ssim_region
-  double l1 = 0; // sum of w |d| over l1_region
 };
 
 /// sum / weights, and 0 where nothing weighs.

@@ -216,13 +216,23 @@ struct SSIMPixel {
     return Math::fma(vd_ratio, luminance, md2 * inv_d1);
   }
 
-  /// Partial derivatives of 1 - SSIM, to be multiplied by kPartialScale. The order of
-  /// the products keeps each factor below 1 / D: 1 / D^2 would overflow where C1 or
-  /// C2 is small.
+  /// Partial derivatives of 1 - SSIM, to be multiplied by kPartialScale.
   FUSED_SSIM_HOST_DEVICE Partials<T> partials() const {
-    const T l_inv_d2 = luminance * inv_d2;
+    return partials_of(inv_d2);
+  }
+
+  /// The same, times `factor`.
+  FUSED_SSIM_HOST_DEVICE Partials<T> partials(T factor) const {
+    return partials_of(inv_d2 * factor);
+  }
+
+ private:
+  /// The order of the products keeps each factor below 1 / D: 1 / D^2 would overflow
+  /// where C1 or C2 is small.
+  FUSED_SSIM_HOST_DEVICE Partials<T> partials_of(T factor_inv_d2) const {
+    const T l_inv_d2 = luminance * factor_inv_d2;
     const T md_inv_d1 = md * inv_d1;
-    const T contrast_md = n2 * inv_d2 * md_inv_d1; // (N2 / D2) md / D1
+    const T contrast_md = n2 * factor_inv_d2 * md_inv_d1; // (N2 / D2) md / D1
     Partials<T> p;
     p.ss = Math::neg(l_inv_d2 * vd_ratio);
     p.dd = l_inv_d2 * (inv_d2 * v2);

@@ -209,6 +209,12 @@ void run(const Problem& problem, const Outputs& outputs) {
     store(outputs.value, element, scalars.value);
     store(outputs.l1, element, scalars.l1);
     store(outputs.ssim, element, scalars.ssim);
+    if (outputs.term_sums != nullptr) {
+      *outputs.term_sums = sums;
+    }
+    if (outputs.weight_sums != nullptr) {
+      *outputs.weight_sums = weights;
+    }
   }
 }
 
