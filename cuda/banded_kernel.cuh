@@ -177,6 +177,13 @@ class BandedKernel : BandedStages<kMode, Images> {
     }
   }
 
+  /// L1, or smooth L1, of |d|, which is `in_units` times as large in units.
+  __device__ __forceinline__ float l1_of(float size, float in_units) const {
+    return p.smooth_l1.beta > 0
+        ? p.smooth_l1.template value<Math>(size * in_units) / in_units
+        : size;
+  }
+
   /// Value and map: this lane's pixels of the newest block.
   __device__ __forceinline__ void sum_l1(
       const LaneValues<>& x,
@@ -199,8 +206,8 @@ class BandedKernel : BandedStages<kMode, Images> {
         const int at_y = row + lane_row + j, at_x = column + lane_column + k;
         const bool counts = at_y >= first_row && at_y < end_row &&
             at_x >= first_column && at_x < end_column;
-        sum +=
-            counts && w[j][k] != 0 ? w[j][k] * fabsf(x[j][k] - y[j][k]) : 0.0f;
+        const float size = l1_of(fabsf(x[j][k] - y[j][k]), p.inverse_unit);
+        sum += counts && w[j][k] != 0 ? w[j][k] * size : 0.0f;
       }
     }
     l1_sum.add(sum);
@@ -216,7 +223,19 @@ class BandedKernel : BandedStages<kMode, Images> {
     const int own_begin = max(x0, p.map_region.column_begin);
     const int own_bottom = min(y1, p.map_region.row_end);
     const int own_end = min(x1, p.map_region.column_end);
-    if (top >= own_top && top + kBlock <= own_bottom && begin >= own_begin &&
+    const auto counts = [&](int j, int k) {
+      return p.map_region.has_row(top + lane_row + j) &&
+          p.map_region.has_column(begin + lane_column + k);
+    };
+    const auto owned = [&](int j, int k) {
+      const int y = top + lane_row + j, x = begin + lane_column + k;
+      return y >= own_top && y < own_bottom && x >= own_begin && x < own_end;
+    };
+    if (kMode == Mode::kGradient && p.error_map.data != nullptr) {
+      for_each_pixel<kMode == Mode::kGradient>(
+          blurred, w, partials, counts, owned);
+    } else if (
+        top >= own_top && top + kBlock <= own_bottom && begin >= own_begin &&
         begin + kBlock <= own_end) {
       for_each_pixel(
           blurred,
@@ -225,19 +244,12 @@ class BandedKernel : BandedStages<kMode, Images> {
           [](int, int) { return true; },
           [](int, int) { return true; });
     } else {
-      const auto counts = [&](int j, int k) {
-        return p.map_region.has_row(top + lane_row + j) &&
-            p.map_region.has_column(begin + lane_column + k);
-      };
-      const auto owned = [&](int j, int k) {
-        const int y = top + lane_row + j, x = begin + lane_column + k;
-        return y >= own_top && y < own_bottom && x >= own_begin && x < own_end;
-      };
       for_each_pixel(blurred, w, partials, counts, owned);
     }
   }
 
-  template <typename Counts, typename Owned>
+  /// kError: the map of errors is written.
+  template <bool kError = false, typename Counts, typename Owned>
   __device__ __forceinline__ void for_each_pixel(
       const Product (&blurred)[4],
       const LaneValues<>& w,
@@ -268,6 +280,8 @@ class BandedKernel : BandedStages<kMode, Images> {
         }
         if constexpr (kMode == Mode::kMap) {
           halves[j][k] = half;
+        } else if constexpr (kError) {
+          halves[j][k] = p.error_is_contrast_structure ? pixel.vd_ratio : half;
         }
         if constexpr (kHasGradient) {
           const float factor = this->has_weights()
@@ -287,55 +301,103 @@ class BandedKernel : BandedStages<kMode, Images> {
     dssim_sum.add(sum);
     if constexpr (kMode == Mode::kMap) {
       store_map(halves, w);
+    } else if constexpr (kError) {
+      store_error(halves);
     }
   }
 
-  /// w (l1_weight |d| + dssim_weight (1 - ssim) + constant).
-  __device__ __forceinline__ void store_map(
-      const LaneValues<>& halves, // (1 - SSIM) / kValueScale
-      const LaneValues<>& w) const {
+  /// L1 of the map's block, in the units of the images.
+  __device__ __forceinline__ void find_l1(LaneValues<>& l1) const {
+    const int top = row - kBlock / 2, begin = column - kBlock / 2;
+    LaneValues<> a, b;
+    Raw<float> raw[2][4];
+    this->load_lane(p.input, top, begin, raw);
+    this->convert_lane(p.input.element, raw, a);
+    this->load_lane(p.target, top, begin, raw);
+    this->convert_lane(p.target.element, raw, b);
+#pragma unroll
+    for (int j = 0; j < kLaneRows; ++j) {
+#pragma unroll
+      for (int k = 0; k < kLanePairs; ++k) {
+        l1[j][k] = l1_of(fabsf(a[j][k] - b[j][k]), p.inverse_unit);
+      }
+    }
+  }
+
+  /// Of the map's block what lies in this strip and in the map.
+  __device__ __forceinline__ void store_map_block(
+      const MutableImage& to,
+      const LaneValues<>& values) const {
     const int y = row - kBlock / 2 + lane_row;
     const int x = column - kBlock / 2 + lane_column;
-    LaneValues<> a, b;
-    if (p.terms.l1_weight != 0) {
-      Raw<float> raw[2][4];
-      this->load_lane(p.input, y - lane_row, x - lane_column, raw);
-      this->convert_lane(p.input.element, raw, a);
-      this->load_lane(p.target, y - lane_row, x - lane_column, raw);
-      this->convert_lane(p.target.element, raw, b);
-    }
     const int top = max(y0, p.map_region.row_begin) - y;
     const int bottom = min(y1, p.map_region.row_end) - y;
     const int begin = max(x0, p.map_region.column_begin) - x;
     const int end = min(x1, p.map_region.column_end) - x;
 #pragma unroll
     for (int k = 0; k < kLanePairs; ++k) {
-      float values[kLaneRows];
+      float lane_values[kLaneRows];
 #pragma unroll
       for (int j = 0; j < kLaneRows; ++j) {
-        values[j] = fmaf(
-            static_cast<float>(p.terms.dssim_weight * kValueScale),
-            halves[j][k],
-            static_cast<float>(p.terms.constant));
-        if (p.terms.l1_weight != 0) {
-          values[j] = fmaf(
-              static_cast<float>(p.terms.l1_weight),
-              fabsf(a[j][k] - b[j][k]),
-              values[j]);
-        }
-        values[j] = w[j][k] != 0 ? values[j] * w[j][k] : 0.0f;
+        lane_values[j] = values[j][k];
       }
       store_values(
-          p.map.at(
+          to.at(
               image,
               channel,
               y - p.map_region.row_begin,
               x + k - p.map_region.column_begin),
-          p.map.stride[2],
-          p.map.element,
+          to.stride[2],
+          to.element,
           span_of<kLaneRows>(top, k >= begin && k < end ? bottom : top),
-          values);
+          lane_values);
     }
+  }
+
+  /// The map of errors (ErrorTerms).
+  __device__ __forceinline__ void store_error(const LaneValues<>& halves)
+      const { // (1 - SSIM) or (1 - cs) / kValueScale
+    LaneValues<> values{};
+    if (p.error_l1 != 0) {
+      find_l1(values);
+    }
+    const float l1_weight = p.error_l1 * p.inverse_unit;
+#pragma unroll
+    for (int j = 0; j < kLaneRows; ++j) {
+#pragma unroll
+      for (int k = 0; k < kLanePairs; ++k) {
+        values[j][k] *= l1_weight;
+        if (p.error_ssim != 0) {
+          values[j][k] = fmaf(p.error_ssim, halves[j][k], values[j][k]);
+        }
+      }
+    }
+    store_map_block(p.error_map, values);
+  }
+
+  /// w (l1_weight |d| + dssim_weight (1 - ssim) + constant).
+  __device__ __forceinline__ void store_map(
+      const LaneValues<>& halves, // (1 - SSIM) / kValueScale
+      const LaneValues<>& w) const {
+    LaneValues<> l1, values;
+    if (p.terms.l1_weight != 0) {
+      find_l1(l1);
+    }
+#pragma unroll
+    for (int j = 0; j < kLaneRows; ++j) {
+#pragma unroll
+      for (int k = 0; k < kLanePairs; ++k) {
+        float value = fmaf(
+            static_cast<float>(p.terms.dssim_weight * kValueScale),
+            halves[j][k],
+            static_cast<float>(p.terms.constant));
+        if (p.terms.l1_weight != 0) {
+          value = fmaf(static_cast<float>(p.terms.l1_weight), l1[j][k], value);
+        }
+        values[j][k] = w[j][k] != 0 ? value * w[j][k] : 0.0f;
+      }
+    }
+    store_map_block(p.map, values);
   }
 
   /// The gradient of the block above and to the left.
@@ -366,13 +428,31 @@ class BandedKernel : BandedStages<kMode, Images> {
     }
     LaneValues<> grad_x, grad_y;
     float sum = 0;
+    const auto counts_in_l1 = [&](int j, int k) {
+      const int y = top + lane_row + j, x = begin + lane_column + k;
+      return all_l1 ||
+          (y >= l1_top && y < l1_bottom && x >= l1_begin && x < l1_end);
+    };
+    if (p.smooth_l1.beta > 0) {
+      // The slope goes into the weight. What that changes in the sum of L1 comes first.
+#pragma unroll
+      for (int j = 0; j < kLaneRows; ++j) {
+#pragma unroll
+        for (int k = 0; k < kLanePairs; ++k) {
+          const float size = fabsf(d[j][k] + difference_pivot);
+          const float slope =
+              p.smooth_l1.template slope<Math>(size / kDifferenceScale);
+          const float value = l1_of(size, 1 / kDifferenceScale);
+          sum += counts_in_l1(j, k) ? w[j][k] * (value - slope * size) : 0.0f;
+          w[j][k] *= slope;
+        }
+      }
+    }
 #pragma unroll
     for (int j = 0; j < kLaneRows; ++j) {
 #pragma unroll
       for (int k = 0; k < kLanePairs; ++k) {
-        const int y = top + lane_row + j, x = begin + lane_column + k;
-        const bool in_l1 = all_l1 ||
-            (y >= l1_top && y < l1_bottom && x >= l1_begin && x < l1_end);
+        const bool in_l1 = counts_in_l1(j, k);
         const float difference = d[j][k] + difference_pivot;
         const float weight = in_l1 ? w[j][k] : 0.0f;
         sum = fmaf(fabsf(difference), weight, sum);

@@ -203,17 +203,22 @@ class Call {
   void run_ssim() {
     using P = Policy<T, kMode>;
     auto params = ssim_params(passes_.images_with_ssim);
-    if constexpr (sizeof(T) == sizeof(float)) {
-      run_banded<kMode>(params);
-    }
-    params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
-    params.partials = passes_.sums ? ssim_partials_ : nullptr;
     const ErrorTerms& error = outputs_.error;
     params.error_map = image_of(outputs_.error_map);
     params.error_l1 = static_cast<T>(error.l1 * params.unit);
     params.error_ssim =
         static_cast<T>(kValueScale * (error.dssim + error.contrast_structure));
     params.error_is_contrast_structure = error.contrast_structure != 0;
+    // The banded kernel always writes the gradient.
+    const bool error_alone =
+        params.error_map.data != nullptr && !passes_.images_with_ssim;
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (!error_alone) {
+        run_banded<kMode>(params);
+      }
+    }
+    params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
+    params.partials = passes_.sums ? ssim_partials_ : nullptr;
     const int radius = params.window.radius;
     const int strip_width = P::strip_width(radius);
     const int own_rows = params.own_region.rows();
