@@ -447,7 +447,7 @@ void finish(
     problem.mean = mean;
     return cuda::finish(
         problem,
-        make_outputs(objective, result),
+        make_outputs(objective, Request(), result),
         sums_of<TermSums>(term_sums),
         term_sums.size(0),
         sums_of<WeightSums>(weight_sums),
