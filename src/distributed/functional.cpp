@@ -139,7 +139,7 @@ functional::L1DSSIMValueAndGrad l1_dssim_value_and_grad(
   request.value = request.log = request.grad_input = true;
   const auto result = detail::evaluate_split(
       objective, input, target, mask, group, request, /*is_loss=*/true);
-  return {result.value, result.l1, result.ssim, result.grad_input};
+  return {result.value, result.l1, result.ssim, result.grad_input, {}};
 }
 
 } // namespace fused_ssim::distributed
