@@ -50,10 +50,12 @@ def gpus():
 def work(options, rank, rendezvous):
     """One process. Returns the number of failures."""
     import datetime
+    import faulthandler
 
     import torch
     import torch.distributed as dist
 
+    faulthandler.enable()
     torch.set_num_threads(1 if "gloo" in options.backend else 4)
     if uses_gpus(options):
         torch.cuda.set_device(rank)
@@ -120,7 +122,10 @@ def main():
             time.sleep(0.05)
             continue
         children.remove(child)
-        failed = failed or status != 0
+        if status != 0:
+            # Below 0: the signal that ended it; above: failures.
+            print(f"a rank ended with status {os.waitstatus_to_exitcode(status)}", file=sys.stderr)
+            failed = True
     for child in children:  # they would wait for the one that failed
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
