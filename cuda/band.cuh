@@ -17,7 +17,8 @@
 //
 // Of the 32 values that a result needs, 16 are in the block that came before, 16 in the
 // new one, and the results lie 8 before the new block. Hence radii up to 8, all at the
-// same price.
+// same price. Larger ones take the 48 values of three blocks; then the results lie 16
+// before the new one.
 
 #include "banded_policy.h"
 #include "matrix.cuh"
@@ -131,20 +132,22 @@ __device__ __forceinline__ void load(
 }
 
 /// The banded matrix.
+template <int kSpan>
 class Band {
  public:
   __device__ __forceinline__ Band(const DeviceWindow<float>& window, int lane) {
+    constexpr int kHalf = kBlock * (kSpan - 1) / 2;
     const auto place = [](int i) { return 2 * (i & 7) + (i >> 3); };
     const int g = lane >> 2, t = lane & 3;
 #pragma unroll
-    for (int side = 0; side < 2; ++side) {
+    for (int side = 0; side < kSpan; ++side) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         float weights[2];
 #pragma unroll
         for (int k = 0; k < 2; ++k) {
-          const int distance = kMaxBandRadius + place(g + 8 * (i & 1)) -
-              kBlock * side - place(2 * t + k + 8 * (i >> 1));
+          const int distance = kHalf + place(g + 8 * (i & 1)) - kBlock * side -
+              place(2 * t + k + 8 * (i >> 1));
           const int size = distance < 0 ? -distance : distance;
           weights[k] = size <= window.radius ? window.taps[size] : 0.0f;
         }
@@ -153,10 +156,10 @@ class Band {
     }
   }
 
-  /// The part of kCount products that comes from one of the two blocks: 0, the one
-  /// before, begins the sums; 1, the new one, adds to them. So the first part need not
-  /// wait for the new block. The small terms come first. Several products at once,
-  /// since each is a chain of sums.
+  /// The part of kCount products that comes from one of the kSpan blocks: 0, the
+  /// oldest, begins the sums, the others add to them. So what comes from the older ones
+  /// need not wait for the new block. The small terms come first. Several products at
+  /// once, since each is a chain of sums.
   template <int kSide, int kCount>
   __device__ __forceinline__ void multiply(
       Product (&sums)[kCount],
@@ -188,7 +191,7 @@ class Band {
   }
 
  private:
-  std::uint32_t high_[2][4], low_[2][4]; // [the block before, the new one]
+  std::uint32_t high_[kSpan][4], low_[kSpan][4]; // [block, from the oldest on]
 };
 
 } // namespace fused_ssim::detail::cuda

@@ -14,17 +14,30 @@ namespace fused_ssim::detail::cuda {
 
 /// Every window but the one that the other kernels know at compile time.
 inline bool prefers_banded(const SSIMParams<float>& params) {
-  return params.window.radius != kCommonRadius &&
-      params.window.radius <= kMaxBandRadius;
+  return params.window.radius != kCommonRadius;
+}
+
+/// The window as pairs of float16 hold it: in multiples of 2^-24, the smallest float16
+/// there is, with a sum of exactly 1. Were the sum off by 1e-7, the variance E[d^2] -
+/// E[d]^2 would be off by 1e-7 d^2, the same in every window, which no mean takes out.
+inline void round_window(DeviceWindow<float>& window) {
+  constexpr double kUnits = 1 << 24;
+  double rest = kUnits;
+  for (int k = 1; k <= window.radius; ++k) {
+    const double units = std::nearbyint(window.taps[k] * kUnits);
+    window.taps[k] = static_cast<float>(units / kUnits);
+    rest -= 2 * units;
+  }
+  window.taps[0] = static_cast<float>(rest / kUnits);
 }
 
 /// Finds strips that fit, and the sizes that follow. False: there are none.
-template <Mode kMode>
+template <Mode kMode, int kSpan>
 bool divide_banded(
     BandedParams& params,
     int multiprocessors,
     std::size_t shared_bytes) {
-  using P = BandedPolicy<kMode>;
+  using P = BandedPolicy<kMode, kSpan>;
   auto& ssim = params.ssim;
   // Places in a block take 32 bits.
   const auto near = [](const auto& image) {
@@ -39,14 +52,11 @@ bool divide_banded(
   };
   const int wide = blocks_of(ssim.own_region.columns());
   const int high = blocks_of(ssim.own_region.rows());
-  const bool both = ssim.grad_target.data != nullptr;
   double least = 0;
   params.strip_blocks = 0;
   for (int strips = 1; strips <= wide; ++strips) {
     const int width = (wide + strips - 1) / strips;
-    const int bytes = both
-        ? BandedPolicy<Mode::kBothGradients>::layout(width).bytes
-        : P::layout(width).bytes;
+    const int bytes = P::layout(width).bytes;
     if ((wide + width - 1) / width != strips ||
         static_cast<std::size_t>(bytes) > shared_bytes) {
       continue;
@@ -72,6 +82,7 @@ bool divide_banded(
     return false;
   }
   ssim.strip_length = high + 1;
+  round_window(ssim.window);
   // Partial derivatives grow with 1 / C2; 1024 is right for the usual 0.03.
   const double scale = 1024 * double(ssim.two_c2) / 18e-4;
   int exponent = 0;

@@ -2,8 +2,8 @@
 
 // NOTE [ A strip, row by row of blocks ]
 //
-// The kernel for what the others have no form of: any window up to 17, any strides,
-// any types, weights. It computes the blurs as products (NOTE [ Blurs as products of
+// The kernel for what the others have no form of: any window, any strides, any types,
+// weights. It computes the blurs as products (NOTE [ Blurs as products of
 // matrices ]), in four stages:
 //
 //   rows -> columns -> SSIM and its partial derivatives -> rows -> columns -> gradient
@@ -16,9 +16,10 @@
 // in the warp's registers. So no warp computes anything twice, and none waits for a
 // barrier of all.
 //
-// Each stage's results lie eight rows above and eight columns left of its newest
-// input. So the gradient of a step belongs to the block above and to the left, whose s
-// and d are at hand: the images are read once.
+// The results of a stage along rows lie eight rows above its newest input, those of one
+// along columns eight columns left of it. So the gradient of a step belongs to the block
+// above and to the left, whose s and d are at hand: the images are read once. (For
+// windows above 17 it is 16 rows and columns, and two blocks.)
 //
 // float16 ends at 65504, so images must not lie further from the pivot than four times
 // the data range; and 0 times NaN is NaN, so that a NaN would reach windows which do not
@@ -29,9 +30,9 @@
 
 namespace fused_ssim::detail::cuda {
 
-template <Mode kMode, typename Images>
-class BandedKernel : BandedStages<kMode, Images> {
-  using Base = BandedStages<kMode, Images>;
+template <Mode kMode, int kSpan, typename Images>
+class BandedKernel : BandedStages<kMode, kSpan, Images> {
+  using Base = BandedStages<kMode, kSpan, Images>;
   using Base::all;
   using Base::channel;
   using Base::column;
@@ -97,7 +98,7 @@ class BandedKernel : BandedStages<kMode, Images> {
     this->input_next = p.input.at(image, channel, row, column);
     this->target_next = p.target.at(image, channel, row, column);
     this->begin_block(column);
-    this->clear_left();
+    this->begin_row(index);
     // The row above was raised by the warp before, for the turn-th time.
     const bool first = index == 0;
     const unsigned turn = static_cast<unsigned>((index - 1) / P::kWarps);
@@ -133,10 +134,10 @@ class BandedKernel : BandedStages<kMode, Images> {
         sum_l1(s, d);
       }
     }
-    const bool has_map = n > 0 && b > 0;
+    const bool has_map = n >= Base::kFirstMap && b >= Base::kFirstMap;
     Raw<float> raw[2][4];
     if (this->has_weights() && has_map) {
-      this->load_lane(p.weight, row - kBlock / 2, column - kBlock / 2, raw);
+      this->load_lane(p.weight, row - P::kHalf, column - P::kHalf, raw);
     }
     const float scale = kScale * p.inverse_unit;
     const float d_scale = kDifferenceScale * p.inverse_unit;
@@ -155,7 +156,7 @@ class BandedKernel : BandedStages<kMode, Images> {
     this->template blur_maps<2>(s, d, n, b, blurred);
     this->raise(b);
     if (!has_map) {
-      if (kHasGradient && b > 0) {
+      if (kHasGradient && b >= Base::kFirstMap) {
         this->wait_backward(b, first, turn);
         this->raise(columns + b);
       }
@@ -171,7 +172,7 @@ class BandedKernel : BandedStages<kMode, Images> {
       this->template blur_partials<0, 2>(partials, n, b, sums);
       this->template blur_partials<2, kPartials - 2>(partials, n, b, sums);
       this->raise(columns + b);
-      if (n > 1 && b > 1) {
+      if (n >= Base::kFirstGradient && b >= Base::kFirstGradient) {
         finish_gradient(b, sums);
       }
     }
@@ -218,7 +219,7 @@ class BandedKernel : BandedStages<kMode, Images> {
       const Product (&blurred)[4],
       const LaneValues<>& w,
       LaneValues<> (&partials)[kPartials]) {
-    const int top = row - kBlock / 2, begin = column - kBlock / 2;
+    const int top = row - P::kHalf, begin = column - P::kHalf;
     const int own_top = max(y0, p.map_region.row_begin);
     const int own_begin = max(x0, p.map_region.column_begin);
     const int own_bottom = min(y1, p.map_region.row_end);
@@ -308,7 +309,7 @@ class BandedKernel : BandedStages<kMode, Images> {
 
   /// L1 of the map's block, in the units of the images.
   __device__ __forceinline__ void find_l1(LaneValues<>& l1) const {
-    const int top = row - kBlock / 2, begin = column - kBlock / 2;
+    const int top = row - P::kHalf, begin = column - P::kHalf;
     LaneValues<> a, b;
     Raw<float> raw[2][4];
     this->load_lane(p.input, top, begin, raw);
@@ -328,8 +329,8 @@ class BandedKernel : BandedStages<kMode, Images> {
   __device__ __forceinline__ void store_map_block(
       const MutableImage& to,
       const LaneValues<>& values) const {
-    const int y = row - kBlock / 2 + lane_row;
-    const int x = column - kBlock / 2 + lane_column;
+    const int y = row - P::kHalf + lane_row;
+    const int x = column - P::kHalf + lane_column;
     const int top = max(y0, p.map_region.row_begin) - y;
     const int bottom = min(y1, p.map_region.row_end) - y;
     const int begin = max(x0, p.map_region.column_begin) - x;
@@ -400,16 +401,16 @@ class BandedKernel : BandedStages<kMode, Images> {
     store_map_block(p.map, values);
   }
 
-  /// The gradient of the block above and to the left.
+  /// The gradient of the block kBehind above and to the left.
   __device__ __forceinline__ void finish_gradient(
       int b,
       const Product (&sums)[kPartials]) {
-    const int top = row - kBlock, begin = column - kBlock;
+    const int top = row - 2 * P::kHalf, begin = column - 2 * P::kHalf;
     LaneValues<> s, d, w;
     Operand kept;
-    load(this->stash_of(b - 1), lane, kept);
+    load(this->stash_of(b - P::kBehind), lane, kept);
     values_of(kept, s);
-    load(this->stash_of(b - 1) + kOperandBytes, lane, kept);
+    load(this->stash_of(b - P::kBehind) + kOperandBytes, lane, kept);
     values_of(kept, d);
     Raw<float> raw[2][4];
     if (this->has_weights()) {

@@ -21,10 +21,10 @@ struct BandedImages {
   static constexpr bool kMayHaveWeights = kWeights;
 };
 
-template <Mode kMode, typename Images>
+template <Mode kMode, int kSpan, typename Images>
 class BandedStrip {
  protected:
-  using P = BandedPolicy<kMode>;
+  using P = BandedPolicy<kMode, kSpan>;
   using Math = DeviceMath<float>;
   static constexpr bool kHasGradient = P::kHasGradient;
   static constexpr bool kBoth = kMode == Mode::kBothGradients;
@@ -49,7 +49,8 @@ class BandedStrip {
     mine = at.signals + warp * row_bytes;
     above = at.signals + (warp > 0 ? warp - 1 : P::kWarps - 1) * row_bytes;
     stage = at.stage + warp * 2 * P::kStageBytes;
-    stash = at.stash + warp * 4 * kOperandBytes;
+    stash = at.stash + warp * P::kStashBytes;
+    left_place = at.left + warp * P::kLeftBytes;
     for (int i = threadIdx.x; i < P::kWarps * 2 * columns;
          i += P::kWarps * kWarpSize) {
       signal(at.signals, i).init();
@@ -61,9 +62,9 @@ class BandedStrip {
   const int warp, lane;
   const int lane_row, lane_column; // the first of this lane's in a block
   const int columns; // blocks of a row, lead included
-  const Band band;
+  const Band<kSpan> band;
   // Places in shared memory: BandedPolicy::Layout, this warp's.
-  int forward_history, backward_history, stage, stash;
+  int forward_history, backward_history, stage, stash, left_place;
   int mine,
       above; // signals [forward, backward][columns], of this row, of the last one
 

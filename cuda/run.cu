@@ -251,9 +251,22 @@ class Call {
     BandedParams params{};
     params.ssim = ssim;
     params.ssim.partials = banded_partials_;
-    if (!device_.has_matrix() || !prefers_banded(ssim) ||
-        !divide_banded<kMode>(
-            params, device_.multiprocessors(), device_.shared_bytes())) {
+    if (!device_.has_matrix() || !prefers_banded(ssim)) {
+      return;
+    }
+    if (kMode == Mode::kGradient && ssim.grad_target.data != nullptr) {
+      run_banded_as<Mode::kBothGradients>(params);
+    } else {
+      run_banded_as<kMode>(params);
+    }
+  }
+
+  template <Mode kMode>
+  void run_banded_as(BandedParams& params) {
+    const auto divide = span_of_radius(params.ssim.window.radius) == 2
+        ? divide_banded<kMode, 2>
+        : divide_banded<kMode, 3>;
+    if (!divide(params, device_.multiprocessors(), device_.shared_bytes())) {
       return;
     }
     const std::int64_t rows = problem_.batch * problem_.channels *
@@ -264,11 +277,7 @@ class Call {
             {(rows + 1) / 2,
              std::int64_t(device_.multiprocessors()),
              std::int64_t(kMaxBlocks)}));
-    if (kMode == Mode::kGradient && params.ssim.grad_target.data != nullptr) {
-      launch_banded<Mode::kBothGradients>(params, blocks);
-    } else {
-      launch_banded<kMode>(params, blocks);
-    }
+    launch_banded<kMode>(params, blocks);
     banded_blocks_ = blocks;
   }
 

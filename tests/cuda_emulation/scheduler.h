@@ -42,8 +42,8 @@ namespace fused_ssim::detail::cuda::emulation {
 
 constexpr unsigned kWarpSize = 32;
 
-/// What every device from sm_80 on gives a block.
-constexpr std::size_t kMaxSharedBytes = 99 * 1024;
+/// What an A100 (sm_80) gives a block.
+constexpr std::size_t kMaxSharedBytes = 163 * 1024;
 
 /// The settings of launches. Do not change them while a launch runs.
 struct Settings {
