@@ -6,6 +6,8 @@
 
 #include <c10/util/Half.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -34,6 +36,64 @@ inline float2 joined(std::uint32_t high, std::uint32_t low) {
       half_of(high, 0) + half_of(low, 0), half_of(high, 1) + half_of(low, 1));
 }
 
+/// A sum as a tensor core computes it. The products are exact. Each term loses what lies
+/// more than 25 bits below the largest term's first bit. The sum of the terms is exact,
+/// and loses what float32 cannot hold. All losses are toward 0. These are the rules of
+/// sm_90 (Khattak and Mikaitis, "Accurate Models of NVIDIA Tensor Cores", 2025). sm_80
+/// keeps one bit less and adds eight products at a time.
+class TruncatedSum {
+ public:
+  static constexpr int kTerms = 17; // 16 products and what was there
+
+  void add(double a, double b) {
+    terms_[count_++] = a * b;
+    largest_ = std::max(largest_, exponent_of(a) + exponent_of(b));
+  }
+
+  float value() const {
+    double plain = 0;
+    for (int i = 0; i < count_; ++i) {
+      plain += terms_[i];
+    }
+    if (plain == 0 || !std::isfinite(plain)) {
+      return static_cast<float>(plain);
+    }
+    constexpr int kKeptBits = 25;
+    const double scale = power_of_two(kKeptBits - largest_);
+    std::int64_t sum = 0;
+    for (int i = 0; i < count_; ++i) {
+      sum += static_cast<std::int64_t>(terms_[i] * scale);
+    }
+    return toward_zero(
+        static_cast<double>(sum) * power_of_two(largest_ - kKeptBits));
+  }
+
+ private:
+  static int exponent_of(double value) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof(bits));
+    return static_cast<int>(bits >> 52 & 2047) - 1023;
+  }
+
+  static double power_of_two(int exponent) {
+    const std::uint64_t bits = std::uint64_t(exponent + 1023) << 52;
+    double value = 0;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+  }
+
+  static float toward_zero(double value) {
+    const float nearest = static_cast<float>(value);
+    return std::fabs(double(nearest)) > std::fabs(value)
+        ? std::nextafter(nearest, 0.0f)
+        : nearest;
+  }
+
+  double terms_[kTerms];
+  int count_ = 0;
+  int largest_ = -1000;
+};
+
 /// Lane (g, t) = (lane / 4, lane % 4) holds rows g and g + 8 of a and c, columns 2t,
 /// 2t + 1 of c, column g of b, and of the inner dimension 2t, 2t + 1 and eight on.
 template <bool kFirst>
@@ -47,14 +107,15 @@ void multiply_add(
   const unsigned row = emulation::lane() / 4,
                  column = 2 * (emulation::lane() % 4);
   for (unsigned i = 0; i < 4; ++i) {
-    double sum = kFirst ? 0 : c[i];
+    TruncatedSum sum;
+    sum.add(kFirst ? 0 : c[i], 1);
     for (unsigned k = 0; k < 16; ++k) {
       const unsigned lane = k % 8 / 2, part = k / 8;
       const auto left = given[row * 4 + lane][i / 2 + 2 * part];
       const auto right = given[(column + i % 2) * 4 + lane][4 + part];
-      sum += double(half_of(left, k % 2)) * double(half_of(right, k % 2));
+      sum.add(half_of(left, k % 2), half_of(right, k % 2));
     }
-    c[i] = static_cast<float>(sum);
+    c[i] = sum.value();
   }
   __syncwarp(); // given may be overwritten
 }
