@@ -8,6 +8,10 @@
 // high + low, which has 22 bits. Three products, high high + high low + low high, then
 // keep float32's accuracy.
 //
+// Tensor cores add toward 0. A sum loses up to one bit of float32 each time that it is
+// large. So the small terms of all blocks come first, and then the large ones: two sums
+// are large instead of four. split_window() does the rest.
+//
 // A block of 16x16 values lies in a warp's registers as follows: lane (g, t) = (lane / 4,
 // lane % 4) holds rows 4 t .. 4 t + 3 and columns 2 g, 2 g + 1. With the band's rows and
 // columns in the order 0, 2, .. 14, 1, 3, .. 15, a product's results, made pairs of
@@ -135,7 +139,7 @@ __device__ __forceinline__ void load(
 template <int kSpan>
 class Band {
  public:
-  __device__ __forceinline__ Band(const DeviceWindow<float>& window, int lane) {
+  __device__ __forceinline__ Band(const BandedWindow& window, int lane) {
     constexpr int kHalf = kBlock * (kSpan - 1) / 2;
     const auto place = [](int i) { return 2 * (i & 7) + (i >> 3); };
     const int g = lane >> 2, t = lane & 3;
@@ -143,32 +147,37 @@ class Band {
     for (int side = 0; side < kSpan; ++side) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        float weights[2];
+        float high[2], low[2];
 #pragma unroll
         for (int k = 0; k < 2; ++k) {
           const int distance = kHalf + place(g + 8 * (i & 1)) - kBlock * side -
               place(2 * t + k + 8 * (i >> 1));
           const int size = distance < 0 ? -distance : distance;
-          weights[k] = size <= window.radius ? window.taps[size] : 0.0f;
+          const bool inside = size <= window.radius;
+          high[k] = inside ? window.high[size] : 0.0f;
+          low[k] = inside ? window.low[size] : 0.0f;
         }
-        split(weights[0], weights[1], high_[side][i], low_[side][i]);
+        // Float16 holds both exactly.
+        std::uint32_t nothing;
+        split(high[0], high[1], high_[side][i], nothing);
+        split(low[0], low[1], low_[side][i], nothing);
       }
     }
   }
 
-  /// The part of kCount products that comes from one of the kSpan blocks: 0, the
+  /// The small terms of kCount products that come from one of the kSpan blocks: 0, the
   /// oldest, begins the sums, the others add to them. So what comes from the older ones
-  /// need not wait for the new block. The small terms come first. Several products at
-  /// once, since each is a chain of sums.
+  /// need not wait for the new block. Several products at once, since each is a chain
+  /// of sums.
   template <int kSide, int kCount>
-  __device__ __forceinline__ void multiply(
+  __device__ __forceinline__ void add_small(
       Product (&sums)[kCount],
-      const Operand* const (&blocks)[kCount]) const {
+      const Operand (&blocks)[kCount]) const {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const auto& high = blocks[i]->high[half];
+        const auto& high = blocks[i].high[half];
         multiply_add<kSide == 0>(sums[i][half], low_[kSide], high[0], high[1]);
       }
     }
@@ -176,15 +185,22 @@ class Band {
     for (int i = 0; i < kCount; ++i) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const auto& low = blocks[i]->low[half];
+        const auto& low = blocks[i].low[half];
         multiply_add<false>(sums[i][half], high_[kSide], low[0], low[1]);
       }
     }
+  }
+
+  /// The large terms, after the small ones of all blocks.
+  template <int kSide, int kCount>
+  __device__ __forceinline__ void add_large(
+      Product (&sums)[kCount],
+      const Operand (&blocks)[kCount]) const {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const auto& high = blocks[i]->high[half];
+        const auto& high = blocks[i].high[half];
         multiply_add<false>(sums[i][half], high_[kSide], high[0], high[1]);
       }
     }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 
 namespace fused_ssim::detail::cuda {
 
@@ -17,18 +18,39 @@ inline bool prefers_banded(const SSIMParams<float>& params) {
   return params.window.radius != kCommonRadius;
 }
 
-/// The window as pairs of float16 hold it: in multiples of 2^-24, the smallest float16
-/// there is, with a sum of exactly 1. Were the sum off by 1e-7, the variance E[d^2] -
-/// E[d]^2 would be off by 1e-7 d^2, the same in every window, which no mean takes out.
-inline void round_window(DeviceWindow<float>& window) {
-  constexpr double kUnits = 1 << 24;
-  double rest = kUnits;
-  for (int k = 1; k <= window.radius; ++k) {
-    const double units = std::nearbyint(window.taps[k] * kUnits);
-    window.taps[k] = static_cast<float>(units / kUnits);
-    rest -= 2 * units;
+/// A window of multiples of 2^-24, the smallest float16 there is, with a sum of exactly
+/// 1. Were the sum off by 1e-7, the variance E[d^2] - E[d]^2 would be off by 1e-7 d^2,
+/// the same in every window, which no mean takes out.
+///
+/// The high parts are multiples of 2^-12, and their sum is 1 as well. A tensor core drops
+/// what lies too far below the first bit of the largest product. That makes all sums of
+/// squares too small, and with them the variances. Products of such high parts have no
+/// bits there, unless they are small themselves.
+inline BandedWindow split_window(const DeviceWindow<float>& window) {
+  constexpr int kSteps = 1 << 12, kUnits = 1 << 24; // of high, of low
+  constexpr int kUnitsOfStep = kUnits / kSteps;
+  BandedWindow result{};
+  result.radius = window.radius;
+  // From the outermost tap inward, each sum of taps is rounded, and so what is left for
+  // the middle is rounded once.
+  double sum = 0;
+  int high_sum = 0, low_sum = 0;
+  for (int k = window.radius; k > 0; --k) {
+    sum += window.taps[k];
+    const int high = static_cast<int>(std::lround(sum * kSteps)) - high_sum;
+    high_sum += high;
+    int low = static_cast<int>(
+        std::lround(sum * kUnits) - high_sum * kUnitsOfStep - low_sum);
+    if (std::abs(low) > kUnitsOfStep / 2 && low % 2 != 0) {
+      low += low_sum + low > 0 ? -1 : 1; // float16 has 11 bits
+    }
+    low_sum += low;
+    result.high[k] = static_cast<float>(high) / kSteps;
+    result.low[k] = static_cast<float>(low) / kUnits;
   }
-  window.taps[0] = static_cast<float>(rest / kUnits);
+  result.high[0] = static_cast<float>(kSteps - 2 * high_sum) / kSteps;
+  result.low[0] = static_cast<float>(-2 * low_sum) / kUnits;
+  return result;
 }
 
 /// Finds strips that fit, and the sizes that follow. False: there are none.
@@ -82,7 +104,7 @@ bool divide_banded(
     return false;
   }
   ssim.strip_length = high + 1;
-  round_window(ssim.window);
+  params.window = split_window(ssim.window);
   // Partial derivatives grow with 1 / C2; 1024 is right for the usual 0.03.
   const double scale = 1024 * double(ssim.two_c2) / 18e-4;
   int exponent = 0;

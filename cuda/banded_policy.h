@@ -16,8 +16,15 @@ constexpr int span_of_radius(int radius) {
   return radius <= kBlock / 2 ? 2 : 3;
 }
 
+/// The window as pairs of float16 hold it: taps[k] = high[k] + low[k].
+struct BandedWindow {
+  int radius;
+  float high[kMaxRadius + 1], low[kMaxRadius + 1];
+};
+
 struct BandedParams {
   SSIMParams<float> ssim; // `strip_length` counts rows of blocks
+  BandedWindow window; // instead of ssim.window
   int strip_blocks; // width of a strip, in blocks
   float partial_scale; // of the partial derivatives, as float16 holds them
   bool wide_loads; // 16 bytes at once of the images

@@ -61,9 +61,9 @@ class BandedStages : protected BandedStrip<kMode, kSpan, Images> {
     char* const history = shared_memory() + forward_history +
         (4 * kBehind * b + kFirst) * kOperandBytes;
     const bool complete = n >= kFirstMap;
-    Operand fresh[2];
+    Operand before[kBehind][2], fresh[2];
     Product sums[2];
-    multiply_rows<2>(history, 4, complete, sums, kFirst == 0 ? b : -1);
+    begin_rows(history, 4, complete, before, sums, kFirst == 0 ? b : -1);
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
       LaneValues<> values;
@@ -80,7 +80,7 @@ class BandedStages : protected BandedStrip<kMode, kSpan, Images> {
       store(row_block(history, 4, 0) + m * kOperandBytes, lane, fresh[m]);
     }
     if (complete) {
-      band.template multiply<kBehind, 2>(sums, {&fresh[0], &fresh[1]});
+      finish_products(before, fresh, sums);
       blur_along_columns<kFirst, 2>(b, sums, &blurred[kFirst]);
     }
   }
@@ -95,19 +95,17 @@ class BandedStages : protected BandedStrip<kMode, kSpan, Images> {
     char* const history = shared_memory() + backward_history +
         (kPartials * kBehind * b + kFirst) * kOperandBytes;
     const bool complete = n >= kFirstGradient;
-    Operand fresh[kCount];
-    const Operand* operands[kCount];
+    Operand before[kBehind][kCount], fresh[kCount];
     Product sums[kCount];
-    multiply_rows<kCount>(history, kPartials, complete, sums, -1);
+    begin_rows(history, kPartials, complete, before, sums, -1);
 #pragma unroll
     for (int m = 0; m < kCount; ++m) {
-      operands[m] = &fresh[m];
       make_operand(fresh[m], partials[kFirst + m]);
       store(
           row_block(history, kPartials, 0) + m * kOperandBytes, lane, fresh[m]);
     }
     if (complete) {
-      band.template multiply<kBehind, kCount>(sums, operands);
+      finish_products(before, fresh, sums);
       blur_along_columns<4 + kFirst, kCount>(b, sums, &results[kFirst]);
     }
   }
@@ -128,41 +126,59 @@ class BandedStages : protected BandedStrip<kMode, kSpan, Images> {
     return history + place * maps * kOperandBytes;
   }
 
-  /// What the older rows give to a stage along rows. With b >= 0 the oldest row's s and
-  /// d go to the stash.
+  /// Begins a stage along rows with what the older rows give to it. With b >= 0 the
+  /// oldest row's s and d go to the stash.
   template <int kCount>
-  __device__ __forceinline__ void multiply_rows(
+  __device__ __forceinline__ void begin_rows(
       char* history,
       int maps,
       bool complete,
+      Operand (&before)[kBehind][kCount],
       Product (&sums)[kCount],
       int b) const {
-    Operand before[kCount];
-    const Operand* operands[kCount];
 #pragma unroll
-    for (int m = 0; m < kCount; ++m) {
-      operands[m] = &before[m];
-      load(row_block(history, maps, 0) + m * kOperandBytes, lane, before[m]);
-    }
-    if (complete) {
-      band.template multiply<0, kCount>(sums, operands);
+    for (int i = 0; i < kBehind; ++i) {
+#pragma unroll
+      for (int m = 0; m < kCount; ++m) {
+        load(
+            row_block(history, maps, i) + m * kOperandBytes,
+            lane,
+            before[i][m]);
+      }
     }
     if constexpr (kHasGradient && kCount > 1) { // s and d are among the maps
       if (b >= 0) {
-        store(stash_of(b), lane, before[0]);
-        store(stash_of(b) + kOperandBytes, lane, before[1]);
+        store(stash_of(b), lane, before[0][0]);
+        store(stash_of(b) + kOperandBytes, lane, before[0][1]);
       }
     }
+    if (complete) {
+      begin_products(before, sums);
+    }
+  }
+
+  /// What can be added up before the newest block is there.
+  template <int kCount>
+  __device__ __forceinline__ void begin_products(
+      const Operand (&before)[kBehind][kCount],
+      Product (&sums)[kCount]) const {
+    band.template add_small<0>(sums, before[0]);
     if constexpr (kBehind > 1) {
-      if (complete) {
-#pragma unroll
-        for (int m = 0; m < kCount; ++m) {
-          load(
-              row_block(history, maps, 1) + m * kOperandBytes, lane, before[m]);
-        }
-        band.template multiply<1, kCount>(sums, operands);
-      }
+      band.template add_small<1>(sums, before[1]);
     }
+  }
+
+  template <int kCount>
+  __device__ __forceinline__ void finish_products(
+      const Operand (&before)[kBehind][kCount],
+      const Operand (&fresh)[kCount],
+      Product (&sums)[kCount]) const {
+    band.template add_small<kBehind>(sums, fresh);
+    band.template add_large<0>(sums, before[0]);
+    if constexpr (kBehind > 1) {
+      band.template add_large<1>(sums, before[1]);
+    }
+    band.template add_large<kBehind>(sums, fresh);
   }
 
   /// From a stage along rows through the one along columns, of kCount maps from kMap on.
@@ -173,41 +189,30 @@ class BandedStages : protected BandedStrip<kMode, kSpan, Images> {
       Product* results) // [kCount]
   {
     Product along[kCount];
-    const Operand* operands[kCount];
-    if constexpr (P::kLeftShared) {
-      Operand blocks[kCount];
-      char* const places = shared_memory() + left_place + kMap * kOperandBytes;
-      char* const oldest = places + b % kBehind * kMaps * kOperandBytes;
-      char* const last = places + (b + 1) % kBehind * kMaps * kOperandBytes;
+    Operand before[kBehind][kCount], fresh[kCount];
+    char* const places = shared_memory() + left_place + kMap * kOperandBytes;
+    char* const oldest = places + b % kBehind * kMaps * kOperandBytes;
 #pragma unroll
-      for (int m = 0; m < kCount; ++m) {
-        operands[m] = &blocks[m];
-        load(oldest + m * kOperandBytes, lane, blocks[m]);
+    for (int m = 0; m < kCount; ++m) {
+      if constexpr (P::kLeftShared) {
+        char* const last = places + (b + 1) % kBehind * kMaps * kOperandBytes;
+        load(oldest + m * kOperandBytes, lane, before[0][m]);
+        load(last + m * kOperandBytes, lane, before[kBehind - 1][m]);
+      } else {
+        before[0][m] = left[kMap + m];
       }
-      band.template multiply<0, kCount>(along, operands);
-#pragma unroll
-      for (int m = 0; m < kCount; ++m) {
-        load(last + m * kOperandBytes, lane, blocks[m]);
-      }
-      band.template multiply<1, kCount>(along, operands);
-#pragma unroll
-      for (int m = 0; m < kCount; ++m) {
-        make_operand(blocks[m], sums[m]);
-        store(oldest + m * kOperandBytes, lane, blocks[m]);
-      }
-      band.template multiply<kBehind, kCount>(along, operands);
-    } else {
-#pragma unroll
-      for (int m = 0; m < kCount; ++m) {
-        operands[m] = &left[kMap + m];
-      }
-      band.template multiply<0, kCount>(along, operands);
-#pragma unroll
-      for (int m = 0; m < kCount; ++m) {
-        make_operand(left[kMap + m], sums[m]);
-      }
-      band.template multiply<1, kCount>(along, operands);
     }
+    begin_products(before, along);
+#pragma unroll
+    for (int m = 0; m < kCount; ++m) {
+      make_operand(fresh[m], sums[m]);
+      if constexpr (P::kLeftShared) {
+        store(oldest + m * kOperandBytes, lane, fresh[m]);
+      } else {
+        left[kMap + m] = fresh[m];
+      }
+    }
+    finish_products(before, fresh, along);
 #pragma unroll
     for (int m = 0; m < kCount; ++m) {
 #pragma unroll

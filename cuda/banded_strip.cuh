@@ -41,7 +41,7 @@ class BandedStrip {
         lane_row(kLaneRows * (lane & 3)),
         lane_column(kLanePairs * (lane >> 2)),
         columns(params.strip_blocks + P::kLead),
-        band(params.ssim.window, lane) {
+        band(params.window, lane) {
     const auto at = P::layout(params.strip_blocks);
     forward_history = at.forward;
     backward_history = at.backward;
