@@ -95,6 +95,7 @@ struct SSIMParams {
   /// How the blocks divide the work: strip.cuh.
   int beside; // channels whose strips blocks take side by side: all, or 1
   int strips; // of an image
+  int strip_width; // columns; the banded kernel has its own
   int strip_length; // the rows of own_region, and in rows what it costs to begin one
 
   TermSums* partials; // [blocks], or null: no sums wanted

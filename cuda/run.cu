@@ -50,6 +50,21 @@ unsigned put_channels_beside(SSIMParams<T>& params, std::int64_t blocks) {
   return static_cast<unsigned>(possible ? whole : blocks);
 }
 
+/// As few strips of at most `widest` columns as do, of about the same width: a narrower
+/// strip has its pivots nearer to its pixels. The widths are multiples of 8 pixels, a
+/// sector of memory.
+template <typename T>
+void divide_columns(SSIMParams<T>& params, int widest) {
+  constexpr int kSector = 8;
+  const auto divided = [](int number, int by) {
+    return (number + by - 1) / by;
+  };
+  const int columns = params.own_region.columns();
+  const int even = divided(columns, divided(columns, widest));
+  params.strip_width = std::min(divided(even, kSector) * kSector, widest);
+  params.strips = divided(columns, params.strip_width);
+}
+
 /// The weights without the images and channels that they are expanded over.
 WeightSumParams weight_sum_params(
     const Problem& problem,
@@ -220,10 +235,8 @@ class Call {
     params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
     params.partials = passes_.sums ? ssim_partials_ : nullptr;
     const int radius = params.window.radius;
-    const int strip_width = P::strip_width(radius);
     const int own_rows = params.own_region.rows();
-    params.strips =
-        (params.own_region.columns() + strip_width - 1) / strip_width;
+    divide_columns(params, P::strip_width(radius));
     params.strip_length = own_rows + P::halo_rows(radius);
     const std::int64_t rows = problem_.batch * problem_.channels *
         params.strips * std::int64_t(own_rows);

@@ -3,7 +3,8 @@
 // What the value kernel and the gradient kernel share: a block's way through the
 // images, the pivots, the weights.
 //
-// A strip is a column of the images, strip_width pixels wide. The strips of all
+// A strip is a column of the images, strip_width pixels wide: as many as the threads
+// serve, or fewer, so that all are of about the same width. The strips of all
 // channels of all images are laid end to end, and each block takes an equal length
 // of that: it marches down the end of one strip, down some whole ones perhaps, and
 // down the beginning of another. What it marches down at once, rows y0 .. y1 - 1 of
@@ -38,7 +39,6 @@ class Strip {
 
   const SSIMParams<T>& p;
   const int radius;
-  const int strip_width; // columns
   const int thread, warp, lane;
   TermSums* const scratch; // [warps]
   T* const maps; // [4, kRows, the kernel's pitch]
@@ -55,7 +55,6 @@ class Strip {
   __device__ __forceinline__ Strip(const SSIMParams<T>& params)
       : p(params),
         radius(radius_of<kRadius>(params.window)),
-        strip_width(P::strip_width(radius)),
         thread(threadIdx.x),
         warp(threadIdx.x / kWarpSize),
         lane(threadIdx.x % kWarpSize),
@@ -83,9 +82,9 @@ class Strip {
       channel = static_cast<int>(strip % channels) * p.beside + beside;
       strip /= channels;
       x0 = p.own_region.column_begin +
-          static_cast<int>(strip % p.strips) * strip_width;
+          static_cast<int>(strip % p.strips) * p.strip_width;
       image = strip / p.strips;
-      own_columns = min(strip_width, p.own_region.column_end - x0);
+      own_columns = min(p.strip_width, p.own_region.column_end - x0);
       // A strip is longer than its rows by what it costs to begin one.
       const int begin = p.own_region.row_begin;
       const int lead = p.strip_length - p.own_region.rows();
