@@ -2,6 +2,7 @@
 // afford: the scaling of a gradient, blocks that take more than one item, and the
 // sums of pieces.
 
+#include "banded_division.h"
 #include "scheduler.h"
 
 #include "backend.h"
@@ -14,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -84,6 +86,34 @@ TYPED_TEST(Scale, MultipliesEachElementOnce) {
             static_cast<Factor>(value) * static_cast<Factor>(factor));
       }
       EXPECT_EQ(this->scaled(values, factor), expected) << factor;
+    }
+  }
+}
+
+TEST(SplitWindow, IsExactInFloat16) {
+  for (int size = 3; size <= 2 * kMaxRadius + 1; size += 2) {
+    for (double sigma = 0.1; sigma < 40; sigma *= 1.01) {
+      const auto window = gaussian_window(size, sigma);
+      DeviceWindow<float> taps{window.radius, {}};
+      std::copy_n(window.taps, kMaxRadius + 1, taps.taps);
+      const auto split = split_window(taps);
+      ASSERT_EQ(split.radius, window.radius);
+      double high_sum = 0, low_sum = 0;
+      for (int k = 0; k <= split.radius; ++k) {
+        const double high = split.high[k], low = split.low[k];
+        ASSERT_EQ(static_cast<float>(c10::Half(split.high[k])), high);
+        ASSERT_EQ(static_cast<float>(c10::Half(split.low[k])), low);
+        ASSERT_EQ(std::fmod(high, 1.0 / 4096), 0);
+        ASSERT_LE(std::fabs(low), 1.0 / 4096);
+        // The middle tap takes what the others leave.
+        const double units = k == 0 ? 2.0 * split.radius + 2 : 2;
+        ASSERT_NEAR(high + low, window.taps[k], units / (1 << 24))
+            << "size " << size << ", sigma " << sigma << ", tap " << k;
+        high_sum += k == 0 ? high : 2 * high;
+        low_sum += k == 0 ? low : 2 * low;
+      }
+      ASSERT_EQ(high_sum, 1);
+      ASSERT_EQ(low_sum, 0);
     }
   }
 }
