@@ -31,25 +31,34 @@ inline BandedWindow split_window(const DeviceWindow<float>& window) {
   constexpr int kUnitsOfStep = kUnits / kSteps;
   BandedWindow result{};
   result.radius = window.radius;
-  // From the outermost tap inward, each sum of taps is rounded, and so what is left for
-  // the middle is rounded once.
+  // Of the high parts, sums from the outermost tap inward are rounded. So what is left
+  // for the middle is within one step.
   double sum = 0;
   int high_sum = 0, low_sum = 0;
+  int low[kMaxRadius + 1] = {};
   for (int k = window.radius; k > 0; --k) {
     sum += window.taps[k];
     const int high = static_cast<int>(std::lround(sum * kSteps)) - high_sum;
     high_sum += high;
-    int low = static_cast<int>(
-        std::lround(sum * kUnits) - high_sum * kUnitsOfStep - low_sum);
-    if (std::abs(low) > kUnitsOfStep / 2 && low % 2 != 0) {
-      low += low_sum + low > 0 ? -1 : 1; // float16 has 11 bits
-    }
-    low_sum += low;
+    const double rest = double(window.taps[k]) * kUnits - high * kUnitsOfStep;
+    // Float16 has 11 bits.
+    low[k] = static_cast<int>(
+        std::fabs(rest) > kUnitsOfStep / 2 ? 2 * std::lround(rest / 2)
+                                           : std::lround(rest));
+    low_sum += low[k];
     result.high[k] = static_cast<float>(high) / kSteps;
-    result.low[k] = static_cast<float>(low) / kUnits;
   }
+  // The middle takes what is left, which is an even number.
+  while (2 * std::abs(low_sum) > kUnitsOfStep) {
+    const int less = low_sum > 0 ? 2 : -2;
+    low[1] -= less;
+    low_sum -= less;
+  }
+  low[0] = -2 * low_sum;
   result.high[0] = static_cast<float>(kSteps - 2 * high_sum) / kSteps;
-  result.low[0] = static_cast<float>(-2 * low_sum) / kUnits;
+  for (int k = 0; k <= window.radius; ++k) {
+    result.low[k] = static_cast<float>(low[k]) / kUnits;
+  }
   return result;
 }
 

@@ -106,7 +106,7 @@ TEST(SplitWindow, IsExactInFloat16) {
         ASSERT_EQ(std::fmod(high, 1.0 / 4096), 0);
         ASSERT_LE(std::fabs(low), 1.0 / 4096);
         // The middle tap takes what the others leave.
-        const double units = k == 0 ? 2.0 * split.radius + 2 : 2;
+        const double units = k == 0 ? 2.0 * split.radius : 3;
         ASSERT_NEAR(high + low, window.taps[k], units / (1 << 24))
             << "size " << size << ", sigma " << sigma << ", tap " << k;
         high_sum += k == 0 ? high : 2 * high;
