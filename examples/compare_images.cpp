@@ -37,8 +37,8 @@ struct Comparison {
 /// Returns the error message for the value of --window-size, empty if it is good.
 std::string odd_window_size(const std::string& text) {
   const bool good =
-      integer_error(text, 3, 31).empty() && std::stoi(text) % 2 == 1;
-  return good ? "" : "expected an odd number from 3 to 31, but got " + text;
+      integer_error(text, 3, 33).empty() && std::stoi(text) % 2 == 1;
+  return good ? "" : "expected an odd number from 3 to 33, but got " + text;
 }
 
 CompareConfig parse(CLI::App& app, int argc, char** argv) {
@@ -52,7 +52,7 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
          "(mirrored, as torchmetrics and kornia do)")
       ->capture_default_str();
   app.add_option(
-         "--window-size", config.window_size, "Odd number of pixels, 3 .. 31")
+         "--window-size", config.window_size, "Odd number of pixels, 3 .. 33")
       ->check(odd_window_size)
       ->capture_default_str();
   app.add_option("--sigma", config.sigma, "Of the Gaussian window, in pixels")

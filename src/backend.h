@@ -70,7 +70,7 @@ struct MutableView {
   Element element = Element::kFloat32;
 };
 
-constexpr int kMaxRadius = 15;
+constexpr int kMaxRadius = 16;
 
 /// The normalised Gaussian window of 2 radius + 1 taps: taps[k] is the weight at
 /// distance k. It is symmetric, hence centred, and normalised in double.

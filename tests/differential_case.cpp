@@ -46,7 +46,7 @@ void draw_options(Draw& draw, Options& options) {
   options.reduction(draw.of<SSIMOptions::reduction_t>(
       {torch::kMean, torch::kMean, torch::kSum, torch::kNone}));
   if (draw.one_in(2)) {
-    options.window_size(2 * draw.integer(1, 15) + 1);
+    options.window_size(2 * draw.integer(1, 16) + 1);
   }
   if (draw.one_in(2)) {
     options.sigma(draw.real(0.6, 6));

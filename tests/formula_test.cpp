@@ -217,7 +217,7 @@ TEST_F(FormulaTest, PartialsOfTinyConstantsAreFinite) {
 }
 
 TEST_F(FormulaTest, WindowIsTheNormalisedGaussian) {
-  for (std::int64_t size = 3; size <= 31; size += 2) {
+  for (std::int64_t size = 3; size <= 33; size += 2) {
     for (const double sigma : {0.1, 0.5, 1.5, 7.0, 1e3}) {
       const auto window = detail::gaussian_window(size, sigma);
       ASSERT_EQ(window.radius, size / 2);

@@ -74,8 +74,10 @@ TEST_P(ValueTest, BatchAndChannels) {
 TEST_P(ValueTest, WindowSizes) {
   const auto x = noise({2, scaled(50, 33), scaled(75, 40)});
   const auto y = noise({2, scaled(50, 33), scaled(75, 40)});
-  const std::int64_t step = kEmulated ? 14 : 2;
-  for (std::int64_t size = 3; size <= 31; size += step) {
+  for (std::int64_t size = 3; size <= 33; size += 2) {
+    if (kEmulated && size != 3 && size != 17 && size != 33) {
+      continue; // a few do
+    }
     for (const double sigma : {0.3, 1.5, 8.0}) {
       SCOPED_TRACE(testing::Message() << size << ", sigma " << sigma);
       for (auto options : paddings()) {

@@ -23,7 +23,7 @@ struct FUSED_SSIM_API SSIMOptions {
       torch::enumtype::kMean,
       torch::enumtype::kSum>;
 
-  /// Width and height of the Gaussian window in pixels: odd, 3 .. 31.
+  /// Width and height of the Gaussian window in pixels: odd, 3 .. 33.
   /// Default: 11.
   TORCH_ARG(int64_t, window_size) = 11;
   /// Standard deviation of the Gaussian window in pixels, finite and > 0.
@@ -73,7 +73,7 @@ struct FUSED_SSIM_API L1DSSIMLossOptions {
   /// |input - target| - beta / 2; finite and >= 0, in the units of the images.
   /// 0: plain L1. Default: 0.
   TORCH_ARG(double, smooth_l1_beta) = 0.0;
-  /// Width and height of the Gaussian window in pixels: odd, 3 .. 31.
+  /// Width and height of the Gaussian window in pixels: odd, 3 .. 33.
   /// Default: 11.
   TORCH_ARG(int64_t, window_size) = 11;
   /// Standard deviation of the Gaussian window in pixels, finite and > 0.

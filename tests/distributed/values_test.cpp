@@ -50,7 +50,7 @@ struct Case {
 
 template <typename Options>
 void draw_options(Draw& draw, Options& options) {
-  options.window_size(draw.of<std::int64_t>({3, 5, 7, 11, 11, 11, 17, 31}));
+  options.window_size(draw.of<std::int64_t>({3, 5, 7, 11, 11, 11, 17, 33}));
   options.padding(
       draw.of<SSIMOptions::padding_t>({torch::kSame, torch::kValid}));
   options.reduction(draw.of<SSIMOptions::reduction_t>(

@@ -266,11 +266,11 @@ TEST_F(BadInput, CompareRefuses) {
       {"@good.png", "@good.png", "--window-size", "10"},
       "--window-size: expected an odd number");
   refuse(
-      {"@good.png", "@good.png", "--window-size", "33"},
+      {"@good.png", "@good.png", "--window-size", "35"},
       "--window-size: expected an odd number");
   refuse(
       {"@good.png", "@good.png", "--window-size", "18446744073709551627"},
-      "--window-size: expected an odd number from 3 to 31, but got 1844674");
+      "--window-size: expected an odd number from 3 to 33, but got 1844674");
   refuse({"@good.png", "@good.png", "--sigma", "0"}, "--sigma: expected");
   refuse({"@good.png", "@good.png", "--device", "gpu"}, "--device: expected");
   refuse({"@good.png", "@good.png", "--maps", "x"}, "--maps");
