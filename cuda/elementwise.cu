@@ -24,7 +24,9 @@ template void launch_l1(const SSIMParams<float>&, unsigned);
 template void launch_l1(const SSIMParams<double>&, unsigned);
 
 void launch_weight_sum(const WeightSumParams& params, unsigned blocks) {
-  launch_elementwise(weight_sum_kernel, blocks, params);
+  constexpr int kSharedBytes =
+      kWeightSumThreads / kWarpSize * sizeof(WeightSums);
+  launch(weight_sum_kernel, blocks, kWeightSumThreads, kSharedBytes, params);
 }
 
 void launch_finish(const FinishParams& params) {

@@ -100,44 +100,71 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   }
 }
 
+/// One block a multiprocessor, and so few partial sums: all blocks of the main kernel
+/// read them.
+constexpr int kWeightSumThreads = 1024;
+/// A row is so many warps' work.
+constexpr int kWarpsOfRow = 8;
+
 /// The sums of the weights over both regions. Few values are added up in T, all others
-/// in double.
+/// in double. A warp goes from row to row without a division: three divisions of 64-bit
+/// numbers would cost more than the loads of its part of a row.
 template <typename T>
 __device__ __forceinline__ WeightSums sum_weights(const WeightSumParams& p) {
   // Several loads in flight for each thread.
-  constexpr int kUnroll = 4;
+  constexpr int kUnroll = 8;
+  const int lane = threadIdx.x % kWarpSize;
+  const unsigned warp = (blockIdx.x * blockDim.x + threadIdx.x) / kWarpSize;
+  const int part = static_cast<int>(warp % kWarpsOfRow);
+  const std::int64_t step = gridDim.x * blockDim.x / (kWarpSize * kWarpsOfRow);
   WeightSums sums;
-  for_each_row(p, [&](std::int64_t image, int channel, int row) {
-    const int step = blockDim.x;
+  std::int64_t row = warp / kWarpsOfRow, image = 0;
+  int channel = 0;
+  for (;; row += step) {
+    for (; row >= p.height; row -= p.height) {
+      if (++channel == p.channels) {
+        channel = 0;
+        ++image;
+      }
+    }
+    if (image >= p.batch) {
+      break;
+    }
     const auto add_up = [&](const DeviceRegion& region, double& sum) {
-      if (!region.has_row(row)) {
+      if (!region.has_row(static_cast<int>(row))) {
         return;
       }
-      for (int first = region.column_begin + static_cast<int>(threadIdx.x);
-           first < region.column_end;
-           first += kUnroll * step) {
+      // Whole warps of columns, so that each begins like the row.
+      constexpr int kColumns = kWarpSize * kWarpsOfRow;
+      const int width =
+          (region.columns() + kColumns - 1) / kColumns * kWarpSize;
+      const int begin = region.column_begin + part * width;
+      const int end = min(begin + width, region.column_end);
+      for (int first = begin + lane; first < end;
+           first += kUnroll * kWarpSize) {
         T w[kUnroll];
         load_values(
             p.weight.at(image, channel, row, first),
-            step * p.weight.stride[3],
+            kWarpSize * p.weight.stride[3],
             p.weight.element,
-            span_of<kUnroll>(0, (region.column_end - first + step - 1) / step),
+            span_of<kUnroll>(0, (end - first + kWarpSize - 1) / kWarpSize),
             w);
-        sum += (w[0] + w[1]) + (w[2] + w[3]);
+        sum +=
+            ((w[0] + w[1]) + (w[2] + w[3])) + ((w[4] + w[5]) + (w[6] + w[7]));
       }
     };
     add_up(p.ssim_region, sums.ssim);
     if (!p.same_regions) {
       add_up(p.l1_region, sums.l1);
     }
-  });
+  }
   if (p.same_regions) {
     sums.l1 = sums.ssim;
   }
   return sums;
 }
 
-__global__ void __launch_bounds__(kElementwiseThreads)
+__global__ void __launch_bounds__(kWeightSumThreads)
     weight_sum_kernel(const __grid_constant__ WeightSumParams p) {
   const WeightSums sums = p.weight.element == Element::kFloat64
       ? sum_weights<double>(p)

@@ -171,7 +171,11 @@ class Call {
     const auto params = weight_sum_params(problem_, weight_partials_);
     const std::int64_t rows =
         params.batch * params.channels * std::int64_t(params.height);
-    normaliser_.blocks = static_cast<int>(std::min(rows, kElementwiseBlocks));
+    constexpr int kRowsOfBlock = 4; // at once
+    normaliser_.blocks = static_cast<int>(std::min(
+        {(rows + kRowsOfBlock - 1) / kRowsOfBlock,
+         std::int64_t(device_.multiprocessors()),
+         kElementwiseBlocks}));
     normaliser_.partials = weight_partials_;
     normaliser_.repeat = double(problem_.batch) / double(params.batch) *
         double(problem_.channels) / double(params.channels);
