@@ -1,11 +1,13 @@
-# What the parts of the set-up share; sourced, first. Expects `root`, the repository.
+# What the parts of the set-up share; sourced, first. Expects `root`, the repository. A
+# script with a name and a log of its own sets `speaker` and `log` afterwards.
 
+speaker=setup
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/fused_ssim # shared by every clone
 venv=$cache/venv
 log=$root/build/setup.log
 
-say() { echo "setup: $*"; }
-fail() { echo "setup: $*" >&2; exit 1; }
+say() { echo "$speaker: $*"; }
+fail() { echo "$speaker: $*" >&2; exit 1; }
 
 # step WHAT REMEDY COMMAND...: runs COMMAND; where it fails, says what and what to do.
 step() {
@@ -14,7 +16,7 @@ step() {
   say "$what"
   if ! "$@" >"$log" 2>&1; then
     tail -n 15 "$log" >&2
-    fail "failed: $what. $remedy (all output: $log)"
+    fail "failed: $what.${remedy:+ $remedy} (all output: $log)"
   fi
 }
 
@@ -24,6 +26,9 @@ begin_setup() {
   exec 9>"$cache/lock"
   flock 9
 }
+
+# For a script that goes on to something else.
+end_setup() { exec 9>&-; }
 
 # --- Python's packages, from PyPI ---
 
