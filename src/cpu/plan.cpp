@@ -12,7 +12,7 @@ constexpr std::int64_t kMaxTileWidth = 1024;
 /// and the 10 that a gradient reads on either side, fill 32 positions of 16 lanes.
 constexpr std::int64_t kMaxTileWidths = 3 * 492;
 constexpr std::int64_t kMaxTileHeight = 270;
-/// Tiles are marched through in blocks of so many rows (kBlockRows of lanes.h).
+/// Tiles are marched through in blocks of so many rows (kBlockRows of lane_layout.h).
 constexpr std::int64_t kRowAlignment = 8;
 /// Twice the radius that the width is tuned for.
 constexpr std::int64_t kUsualHalo = 10;

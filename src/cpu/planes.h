@@ -53,7 +53,7 @@ class PlaneReader {
       return;
     }
     const int size = bytes_of(view_.element);
-    const CopyElements gather = gather_of(view_.element);
+    const auto gather = copies_of(view_.element).gather;
     if (view_.element == kElementOf<T>) {
       gather(from, view_.stride[3], count, to);
       return;
@@ -91,7 +91,7 @@ class PlaneWriter {
       return;
     }
     const int size = bytes_of(view_.element);
-    const CopyElements scatter = scatter_of(view_.element);
+    const auto scatter = copies_of(view_.element).scatter;
     if (view_.element == kElementOf<T>) {
       scatter(from, view_.stride[3], count, to);
       return;
