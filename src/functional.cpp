@@ -5,7 +5,16 @@
 #include "checks.h"
 #include "evaluate.h"
 
-namespace fused_ssim::functional {
+namespace fused_ssim {
+
+// Here, since a file of its own would take 5 s more to compile.
+L1DSSIMLossOptions::L1DSSIMLossOptions(double lambda_dssim)
+    : l1_weight_(1 - lambda_dssim),
+      dssim_weight_(lambda_dssim) {
+  detail::check_lambda(lambda_dssim);
+}
+
+namespace functional {
 namespace {
 
 using detail::Objective;
@@ -77,4 +86,6 @@ L1DSSIMValueAndGrad l1_dssim_value_and_grad(
       result.error_map};
 }
 
-} // namespace fused_ssim::functional
+} // namespace functional
+
+} // namespace fused_ssim

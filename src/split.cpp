@@ -2,7 +2,6 @@
 
 #include "backend.h"
 #include "passes.h"
-#include "problem.h"
 #include "views.h"
 #include "window.h"
 
