@@ -39,7 +39,7 @@ make_venv() {
 
 pip_install() { # WHAT REQUIREMENT
   make_venv
-  # Neither a second copy in pip's cache nor byte code of Python that nobody runs.
+  # pip keeps no second copy in its cache, and compiles no byte code that is never run.
   step "$1" "Is the network up, and are there 8 GB free in $cache?" \
     "$venv/bin/pip" install --no-cache-dir --no-compile --disable-pip-version-check "$2"
 }

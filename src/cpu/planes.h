@@ -160,7 +160,7 @@ class RowReader {
     return in_place_ ? place_[c] : buffer_[c];
   }
 
-  /// To be filled by the caller. Mode::kCopy alone.
+  /// The caller fills it. Only with Mode::kCopy.
   T* buffer(std::int64_t channel) const { // [size]
     return buffer_[channel];
   }

@@ -18,7 +18,7 @@ enum PartialIndex {
   kOfTarget, // in blur(s) less that in blur(d)
 };
 
-/// What a map shows, of |d| in units and of 1 - SSIM, or of 1 - cs, over kValueScale.
+/// The factors of a map: of |d| in units, and of 1 - SSIM or 1 - cs over kValueScale.
 template <typename T>
 struct MapTerms {
   MapTerms(const Problem& problem, const Outputs& outputs)

@@ -267,7 +267,7 @@ void SSIMReader<T>::read_chunk(std::int64_t first_row, int slot_begin) {
   const LaneLayout<T>& lanes = frame_.lanes;
   const std::int64_t channels = frame_.tile.channels;
   for (std::int64_t c = 0; c < channels; ++c) {
-    // Without a gradient or a map nobody looks back at s and d.
+    // Without a gradient or a map s and d are not needed later.
     if (frame_.backward || frame_.mapped) {
       channels_[c].sum_diff.advance();
     }
