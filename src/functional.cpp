@@ -14,7 +14,9 @@ L1DSSIMLossOptions::L1DSSIMLossOptions(double lambda_dssim)
   detail::check_lambda(lambda_dssim);
 }
 
-namespace functional {
+} // namespace fused_ssim
+
+namespace fused_ssim::functional {
 namespace {
 
 using detail::Objective;
@@ -86,6 +88,4 @@ L1DSSIMValueAndGrad l1_dssim_value_and_grad(
       result.error_map};
 }
 
-} // namespace functional
-
-} // namespace fused_ssim
+} // namespace fused_ssim::functional
