@@ -109,8 +109,8 @@ class PlaneWriter {
   std::int64_t image_, channel_;
 };
 
-/// The rows of a View in a tile's channels. What several channels share is read once:
-/// interleaved pixels, and channels that are expanded.
+/// The rows of a View in a tile's channels. Interleaved pixels and expanded channels are
+/// read once for all channels.
 template <typename T>
 class RowReader {
  public:
