@@ -1,8 +1,9 @@
 # Decides whether the CUDA kernels are built (FUSED_SSIM_CUDA), for which GPUs, and with
 # which flags.
 #
-# Included, not called: enable_language() works in file scope only. What is set here
-# are plain variables of our own folder, from which our targets take their properties.
+# This file is included and defines no function: enable_language() works in file scope
+# only. It sets plain variables of our own folder. Our targets take their properties from
+# them.
 # A parent project, or LibTorch's own configuration that it ran, may have left there an
 # architecture list of OFF, -gencode flags for GPUs that the compiler does not know, a
 # standard of C++ that it does not know either, and arithmetic that is not IEEE's.
@@ -76,14 +77,14 @@ else()
 endif()
 
 if(NOT fused_ssim_no_cuda)
-  # Where nobody has chosen, CMake does, and its choice stays in the cache.
+  # If the user has chosen no architectures, CMake does, and its choice stays in the cache.
   set(fused_ssim_chosen "${CMAKE_CUDA_ARCHITECTURES}$ENV{CUDAARCHS}")
   enable_language(CUDA)
   if(fused_ssim_chosen STREQUAL "")
     set(fused_ssim_architectures_of_cmake "${CMAKE_CUDA_ARCHITECTURES}" CACHE INTERNAL "")
   endif()
 
-  # What nvcc 13 compiles cannot use the runtime of CUDA 12.
+  # Code that nvcc 13 compiled cannot use the runtime of CUDA 12.
   if(NOT CMAKE_CUDA_COMPILER_VERSION MATCHES "^${fused_ssim_TORCH_CUDA}\\.")
     string(CONCAT fused_ssim_no_cuda
       "LibTorch was built with CUDA ${fused_ssim_TORCH_CUDA}, and ${CMAKE_CUDA_COMPILER} is of "

@@ -6,38 +6,33 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# The loader finds LibTorch, and the CUDA runtime that came with it, where they were.
-set_target_properties(fused_ssim PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
-install(TARGETS fused_ssim
-  EXPORT fused_ssimTargets
-  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES
+# fused_ssim_install_library(target header ...)
+function(fused_ssim_install_library target)
+  # The loader finds LibTorch, and the CUDA runtime that came with it, where they were.
+  set_target_properties(${target} PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+  install(TARGETS ${target}
+    EXPORT fused_ssimTargets
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(FILES ${ARGN} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fused_ssim)
+endfunction()
+
+fused_ssim_install_library(fused_ssim
   include/fused_ssim/autograd.h
   include/fused_ssim/functional.h
   include/fused_ssim/fused_ssim.h
   include/fused_ssim/modules.h
   include/fused_ssim/options.h
   include/fused_ssim/version.h
-  "${PROJECT_BINARY_DIR}/include/fused_ssim/export.h"
-  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fused_ssim)
+  "${PROJECT_BINARY_DIR}/include/fused_ssim/export.h")
 if(FUSED_SSIM_WITH_DISTRIBUTED)
-  # It finds the library beside it.
-  set_target_properties(fused_ssim_distributed PROPERTIES
-    INSTALL_RPATH "$ORIGIN"
-    INSTALL_RPATH_USE_LINK_PATH ON)
-  install(TARGETS fused_ssim_distributed
-    EXPORT fused_ssimTargets
-    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-    INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-  install(FILES
+  fused_ssim_install_library(fused_ssim_distributed
     include/fused_ssim/distributed.h
-    "${PROJECT_BINARY_DIR}/include/fused_ssim/distributed_export.h"
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fused_ssim)
+    "${PROJECT_BINARY_DIR}/include/fused_ssim/distributed_export.h")
+  # It finds the library beside it.
+  set_target_properties(fused_ssim_distributed PROPERTIES INSTALL_RPATH "$ORIGIN")
 endif()
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/fused_ssim)
 

@@ -91,10 +91,10 @@ function(_fused_ssim_torch_cudart result prefix name major)
   unset(_fused_ssim_found CACHE)
 endfunction()
 
-# Whoever links `target` links `library`, and keeps it although no symbol of it may be
-# used: --as-needed, which Ubuntu's compilers imply, would drop it. By options, which
-# CMake quotes, unlike flags among the libraries, and which it does not read: it knows
-# no order of the folders of two CUDA toolkits that is right for both.
+# Every consumer of `target` links `library`, even if it uses no symbol of it. Ubuntu's
+# compilers imply --as-needed, which would drop the library. This function uses link
+# options instead of INTERFACE_LINK_LIBRARIES: CMake quotes options, and does not derive
+# an order of folders from them. For two CUDA toolkits no order is right.
 function(_fused_ssim_link_needed target library)
   if(UNIX AND NOT APPLE)
     _fused_ssim_linker_option(${target} "--push-state,--no-as-needed,${library},--pop-state")

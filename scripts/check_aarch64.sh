@@ -18,66 +18,42 @@
 # comes one that loads libtorch_cpu.so alone.
 set -euo pipefail
 
-torch_version=2.11.0
-cuda_package="cuda-toolkit[cudart,cupti]==13.0.2" # that this torch asks for
+cuda_package="cuda-toolkit[cudart,cupti]==13.0.2" # that torch 2.11 asks for
 triplet=aarch64-linux-gnu
+packages=(g++-aarch64-linux-gnu:$triplet-g++ qemu-user:qemu-aarch64 cmake:cmake ninja-build:ninja
+  python3-venv googletest nlohmann-json3-dev libcli11-dev)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/fused_ssim/aarch64
-site=$cache/torch-$torch_version # laid out as pip does: torch/ and nvidia/
+for part in common packages torch; do
+  source "$root/scripts/setup/$part.sh"
+done
+speaker=aarch64
 build=$root/build/aarch64
+log=$build/setup.log
+site=$cache/aarch64/torch-$torch_version # laid out as pip does: torch/ and nvidia/
 programs=(fused_ssim_tests fused_ssim_differential fused_ssim_accuracy_table)
 
 usage() { echo "usage: scripts/check_aarch64.sh [--build | --filter GTEST_FILTER]" >&2; exit 2; }
-say() { echo "aarch64: $*"; }
-fail() { echo "aarch64: $*" >&2; exit 1; }
 
-# step NAME WHAT COMMAND...: runs COMMAND, with its output in NAME.log.
-step() {
-  local log=$build/$1.log what=$2
-  shift 2
-  say "$what"
-  "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; fail "failed: $what (all output: $log)"; }
-}
-
-as_root() {
-  if [ "$(id -u)" = 0 ]; then
-    env DEBIAN_FRONTEND=noninteractive "$@"
-  else
-    sudo env DEBIAN_FRONTEND=noninteractive "$@"
-  fi
-}
-
-install_packages() {
-  # package:a command or a file that it brings
-  local entry missing=()
-  for entry in g++-aarch64-linux-gnu:$triplet-g++ qemu-user:qemu-aarch64 \
-    cmake:cmake ninja-build:ninja python3-venv:/usr/share/doc/python3-venv \
-    googletest:/usr/src/googletest/CMakeLists.txt \
-    nlohmann-json3-dev:/usr/include/nlohmann/json.hpp libcli11-dev:/usr/include/CLI/CLI.hpp; do
-    case ${entry#*:} in
-      /*) [ -e "${entry#*:}" ] || missing+=("${entry%%:*}") ;;
-      *) command -v "${entry#*:}" >/dev/null || missing+=("${entry%%:*}") ;;
-    esac
-  done
-  [ ${#missing[@]} != 0 ] || return 0
-  step update "updating the list of packages" as_root apt-get update -q
-  step install "installing ${missing[*]}" as_root apt-get install -qy --no-install-recommends "${missing[@]}"
+# step_into NAME WHAT COMMAND...: a step with its output in NAME.log.
+step_into() {
+  local log=$build/$1.log
+  step "$2" "" "${@:3}"
 }
 
 install_torch() {
   [ ! -d "$site" ] || return 0
-  local folder=$cache/download
+  local folder=$cache/aarch64/download
   rm -rf "$folder"
   mkdir -p "$folder/site"
-  step venv "making a virtual environment, for its pip" python3 -m venv "$folder/venv"
-  local pip=("$folder/venv/bin/pip" download --no-cache-dir --disable-pip-version-check
+  make_venv
+  local pip=("$venv/bin/pip" download --no-cache-dir --disable-pip-version-check
     --only-binary :all: --python-version 3.11 -d "$folder")
-  step torch "downloading torch $torch_version for Arm from PyPI (420 MB)" \
+  step_into torch "downloading torch $torch_version for Arm from PyPI (420 MB)" \
     "${pip[@]}" --no-deps --platform manylinux_2_28_aarch64 "torch==$torch_version"
-  step cuda "downloading the CUDA runtime and CUPTI for Arm from PyPI (13 MB)" \
+  step_into cuda "downloading the CUDA runtime and CUPTI for Arm from PyPI (13 MB)" \
     "${pip[@]}" --platform manylinux_2_25_aarch64 --platform manylinux_2_17_aarch64 "$cuda_package"
-  step unpack "unpacking them to $site" python3 - "$folder" <<'PYTHON'
+  step_into unpack "unpacking them to $site" python3 - "$folder" <<'PYTHON'
 import pathlib, re, sys, zipfile
 folder = pathlib.Path(sys.argv[1])
 wanted = re.compile(
@@ -87,7 +63,7 @@ for wheel in folder.glob("*.whl"):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site", filter(wanted.match, archive.namelist()))
 PYTHON
-  step libtorch "making a libtorch.so without CUDA" \
+  step_into libtorch "making a libtorch.so without CUDA" \
     $triplet-g++ -shared -x c++ /dev/null -x none -o "$folder/site/torch/lib/libtorch.so" -Wl,-soname,libtorch.so \
     "-Wl,-rpath,\$ORIGIN" -Wl,--no-as-needed "-L$folder/site/torch/lib" -ltorch_cpu
   mv "$folder/site" "$site"
@@ -96,16 +72,16 @@ PYTHON
 
 build_tests() {
   local common=(-G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_TOOLCHAIN_FILE=$root/cmake/$triplet.cmake")
-  step googletest "configuring GoogleTest" \
+  step_into googletest "configuring GoogleTest" \
     cmake -S /usr/src/googletest -B "$build/googletest" "${common[@]}" "-DCMAKE_INSTALL_PREFIX=$build/installed"
-  step googletest "building GoogleTest" cmake --build "$build/googletest" --target install
+  step_into googletest "building GoogleTest" cmake --build "$build/googletest" --target install
   # The linker follows what LibTorch's libraries load.
-  step configure "configuring fused_ssim" \
+  step_into configure "configuring fused_ssim" \
     cmake -S "$root" -B "$build/build" "${common[@]}" -DFUSED_SSIM_CUDA=OFF \
     -DFUSED_SSIM_BUILD_EXAMPLES=OFF -DFUSED_SSIM_INSTALL=OFF \
     "-DTorch_DIR=$site/torch/share/cmake/Torch" "-DCMAKE_PREFIX_PATH=$build/installed" \
     "-DCMAKE_EXE_LINKER_FLAGS=-Wl,-rpath-link,$site/torch/lib:$site/nvidia/cu13/lib"
-  step build "building fused_ssim and its tests (six minutes on two cores)" \
+  step_into build "building fused_ssim and its tests (six minutes on two cores)" \
     cmake --build "$build/build" --target "${programs[@]}"
 }
 
@@ -142,9 +118,11 @@ case ${1-} in
     ;;
   *) usage ;;
 esac
-mkdir -p "$build" "$cache"
-install_packages
+begin_setup
+mkdir -p "$build"
+install_packages "${packages[@]}"
 install_torch
+end_setup
 build_tests
 count_instructions
 [ $what != build ] || exit 0

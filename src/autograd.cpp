@@ -158,7 +158,7 @@ variable_list differentiable_backward(
   return result;
 }
 
-/// Of a map: its weighted sum's gradient, the upstream map being the weights.
+/// The gradient of a map: that of its sum, weighted by the upstream map.
 variable_list map_backward(
     AutogradContext* context,
     const Saved& saved,

@@ -73,7 +73,7 @@ struct MutableView {
 constexpr int kMaxRadius = 16;
 
 /// The normalised Gaussian window of 2 radius + 1 taps: taps[k] is the weight at
-/// distance k. It is symmetric, hence centred, and normalised in double.
+/// distance k. It is symmetric and centred, and normalised in double.
 struct Window {
   int radius = 5;
   double taps[kMaxRadius + 1] = {};
@@ -128,8 +128,8 @@ struct Terms {
   double smooth_l1_beta = 0; // 0: |x - y|
 };
 
-/// What a map of errors shows, l1 |d| + dssim (1 - ssim) + contrast_structure (1 - cs),
-/// not weighted by the mask. Of the last two, one is 0. A term of 0 is left out.
+/// The terms of a map of errors: l1 |d| + dssim (1 - ssim) + contrast_structure (1 - cs),
+/// not weighted by the mask. At least one of the last two is 0. A term of 0 is left out.
 struct ErrorTerms {
   double l1 = 0, dssim = 0, contrast_structure = 0;
 };
@@ -200,8 +200,8 @@ struct Outputs {
   void* l1 = nullptr; // [] L1 divided by its weight sum, whatever `mean`
   void* ssim = nullptr; // [] 1 - D divided by its weight sum, whatever `mean`
 
-  /// What a piece of a larger image adds to the whole, on the images' device: of the
-  /// terms, those that the wanted scalars above are made of.
+  /// The sums of a piece of a larger image, on the images' device. Only the terms that
+  /// the wanted scalars above depend on are valid.
   TermSums* term_sums = nullptr; // []
   WeightSums* weight_sums = nullptr; // []
 

@@ -22,6 +22,23 @@ inline void check_lambda(double lambda_dssim) {
       lambda_dssim);
 }
 
+inline void check_finite(
+    const Objective& o,
+    const char* option,
+    double value,
+    bool in_range,
+    const char* range) {
+  TORCH_CHECK(
+      in_range && std::isfinite(value),
+      o.name,
+      ": expected ",
+      option,
+      " to be finite and ",
+      range,
+      ", but got ",
+      value);
+}
+
 inline void check_options(const Objective& o) {
   TORCH_CHECK(
       o.window_size % 2 == 1 && o.window_size >= 3 &&
@@ -32,13 +49,7 @@ inline void check_options(const Objective& o) {
       "], but got ",
       o.window_size);
   const auto check_positive = [&](const char* option, double value) {
-    TORCH_CHECK(
-        value > 0 && std::isfinite(value),
-        o.name,
-        ": expected ",
-        option,
-        " to be finite and > 0, but got ",
-        value);
+    check_finite(o, option, value, value > 0, "> 0");
   };
   check_positive("sigma", o.sigma);
   check_positive("data_range", o.data_range);
@@ -48,13 +59,7 @@ inline void check_options(const Objective& o) {
 
 inline void check_weights(const Objective& o) {
   const auto check_weight = [&](const char* option, double value) {
-    TORCH_CHECK(
-        value >= 0 && std::isfinite(value),
-        o.name,
-        ": expected ",
-        option,
-        " to be finite and >= 0, but got ",
-        value);
+    check_finite(o, option, value, value >= 0, ">= 0");
   };
   check_weight("l1_weight", o.terms.l1_weight);
   check_weight("dssim_weight", o.terms.dssim_weight);

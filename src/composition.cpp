@@ -75,12 +75,12 @@ torch::Tensor reduce(
     return sum;
   }
   const auto weight_sum = weight.sum();
-  // Where nothing weighs the sum is 0, and so is the mean and its derivatives.
+  // If all weights are 0, the sum, the mean and its derivatives are 0.
   return sum / weight_sum.masked_fill(weight_sum == 0, 1);
 }
 
-/// Pixels that something counts: those of a positive weight, and all pixels of the
-/// windows of a positive weight.
+/// The pixels that count: those of a positive weight, and all pixels of the windows of a
+/// positive weight.
 torch::Tensor counted_pixels(
     const torch::Tensor& weight, // [N, C, H, W]
     std::int64_t radius,
@@ -123,7 +123,7 @@ torch::Tensor composition(
   auto weight = torch::ones_like(x, x.options());
   if (mask.defined()) {
     weight = as_batch(expanded_mask(mask, input)).to(type);
-    // A NaN that nothing counts would come back as 0 * NaN.
+    // A NaN that does not count would come back as 0 * NaN.
     const auto ignored =
         counted_pixels(weight, radius, objective.valid).logical_not();
     x = x.masked_fill(ignored, 0);

@@ -1,61 +1,15 @@
 #include "evaluate.h"
 
 #include "backend.h"
-#include "passes.h"
-#include "split.h"
+#include "views.h"
 #include "window.h"
 
 #include <limits>
 #include <utility>
+#include <vector>
 
 namespace fused_ssim::detail {
 namespace {
-
-Element element_of(const torch::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case torch::kFloat32:
-      return Element::kFloat32;
-    case torch::kFloat64:
-      return Element::kFloat64;
-    case torch::kFloat16:
-      return Element::kFloat16;
-    case torch::kBFloat16:
-      return Element::kBFloat16;
-    case torch::kUInt8:
-      return Element::kUInt8;
-    case torch::kBool:
-      return Element::kBool;
-    default:
-      TORCH_INTERNAL_ASSERT(false, "unchecked type ", tensor.scalar_type());
-  }
-}
-
-/// `tensor` as [N, C, H, W]; a missing batch dimension counts as one image.
-template <typename ViewType, typename Data>
-ViewType view_of(const torch::Tensor& tensor, Data* data) {
-  ViewType view;
-  view.data = data;
-  view.element = element_of(tensor);
-  const auto missing = 4 - tensor.dim();
-  for (std::int64_t i = 0; i < tensor.dim(); ++i) {
-    view.stride[missing + i] = tensor.stride(i);
-  }
-  return view;
-}
-
-View read(const torch::Tensor& tensor) {
-  return view_of<View>(tensor, tensor.const_data_ptr());
-}
-
-MutableView write(const torch::Tensor& tensor) {
-  return view_of<MutableView>(tensor, tensor.mutable_data_ptr());
-}
-
-/// Scalars have the compute type: float32 for half types.
-torch::TensorOptions scalar_options(const torch::Tensor& input) {
-  const bool wide = input.scalar_type() == torch::kFloat64;
-  return input.options().dtype(wide ? torch::kFloat64 : torch::kFloat32);
-}
 
 std::vector<std::int64_t> map_sizes(
     const Objective& objective,
@@ -67,6 +21,26 @@ std::vector<std::int64_t> map_sizes(
   }
   return sizes;
 }
+
+/// The image, `margin` pixels less on each side.
+Region region_within(const torch::Tensor& image, std::int64_t margin) {
+  return {margin, image.size(-2) - margin, margin, image.size(-1) - margin};
+}
+
+ErrorTerms error_terms(ErrorMap error_map, const Terms& terms) {
+  switch (error_map) {
+    case ErrorMap::kLoss:
+      return {terms.l1_weight, terms.dssim_weight, 0};
+    case ErrorMap::kDSSIM:
+      return {0, 1, 0};
+    case ErrorMap::kContrastStructure:
+      return {0, 0, 1};
+    default:
+      return {};
+  }
+}
+
+} // namespace
 
 Evaluation allocate(
     const Objective& objective,
@@ -98,7 +72,6 @@ Evaluation allocate(
   return result;
 }
 
-/// An empty batch: as torch's own losses, a mean of nothing is NaN, a sum 0.
 void fill_empty(const Objective& objective, Evaluation& result) {
   const auto nan = std::numeric_limits<double>::quiet_NaN();
   if (result.value.defined()) {
@@ -110,16 +83,11 @@ void fill_empty(const Objective& objective, Evaluation& result) {
   }
 }
 
-/// The image, `margin` pixels less on each side.
-Region region_within(const torch::Tensor& image, std::int64_t margin) {
-  return {margin, image.size(-2) - margin, margin, image.size(-1) - margin};
-}
-
 Problem make_problem(
     const Objective& objective,
     const torch::Tensor& input,
     const torch::Tensor& target,
-    const torch::Tensor& weight) { // as input, or undefined
+    const torch::Tensor& weight) {
   Problem problem;
   problem.batch = input.dim() == 4 ? input.size(0) : 1;
   problem.channels = input.size(-3);
@@ -144,19 +112,6 @@ Problem make_problem(
 
 void* scalar_data(const torch::Tensor& tensor) {
   return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
-}
-
-ErrorTerms error_terms(ErrorMap error_map, const Terms& terms) {
-  switch (error_map) {
-    case ErrorMap::kLoss:
-      return {terms.l1_weight, terms.dssim_weight, 0};
-    case ErrorMap::kDSSIM:
-      return {0, 1, 0};
-    case ErrorMap::kContrastStructure:
-      return {0, 0, 1};
-    default:
-      return {};
-  }
 }
 
 Outputs make_outputs(
@@ -184,7 +139,18 @@ Outputs make_outputs(
   return outputs;
 }
 
-} // namespace
+void run(
+    const Problem& problem,
+    const Outputs& outputs,
+    const torch::Tensor& input) {
+#if defined(FUSED_SSIM_WITH_CUDA)
+  if (input.is_cuda()) {
+    return cuda::run(problem, outputs, input.get_device());
+  }
+#endif
+  TORCH_INTERNAL_ASSERT(input.is_cpu(), "a CUDA tensor passed the checks");
+  cpu::run(problem, outputs);
+}
 
 torch::Tensor resolved(const torch::Tensor& tensor) {
   if (tensor.defined() && tensor._is_zerotensor()) {
@@ -226,16 +192,9 @@ Evaluation evaluate(
     fill_empty(objective, result);
     return result;
   }
-  const auto problem = make_problem(objective, x, y, weight);
-  const auto outputs = make_outputs(objective, request, result);
-#if defined(FUSED_SSIM_WITH_CUDA)
-  if (x.is_cuda()) {
-    cuda::run(problem, outputs, x.get_device());
-    return result;
-  }
-#endif
-  TORCH_INTERNAL_ASSERT(x.is_cpu(), "a CUDA tensor passed the checks");
-  cpu::run(problem, outputs);
+  run(make_problem(objective, x, y, weight),
+      make_outputs(objective, request, result),
+      x);
   return result;
 }
 
@@ -270,205 +229,5 @@ torch::Tensor scale(
   }
   return gradient;
 }
-
-// ~~~~~~~~~~~~~~~~~~~~~~~~~~ images split by rows ~~~~~~~~~~~~~~~~~~~~~~~~~~~
-
-namespace split {
-namespace {
-
-/// The problem of an image, with `own` and `map` of the piece as regions.
-Problem make_problem(const Objective& objective, const Piece& piece) {
-  auto problem = detail::make_problem(
-      objective,
-      piece.input,
-      piece.target,
-      expanded_mask(piece.mask, piece.input));
-  problem.own_region.row_begin = piece.own.begin;
-  problem.own_region.row_end = piece.own.end;
-  problem.map_region.row_begin = piece.map.begin;
-  problem.map_region.row_end = piece.map.end;
-  return problem;
-}
-
-template <typename Sums>
-Sums* sums_of(const torch::Tensor& tensor) { // [2] or [pieces, 2] float64
-  static_assert(sizeof(Sums) == 2 * sizeof(double), "its tensors are [.., 2]");
-  return static_cast<Sums*>(tensor.mutable_data_ptr());
-}
-
-/// A view in the piece's coordinates: the tensor's first row is the piece's first own one.
-MutableView write_own(const torch::Tensor& tensor, const Piece& piece) {
-  auto view = write(tensor);
-  view.data = static_cast<char*>(view.data) -
-      piece.own.begin * view.stride[2] * bytes_of(view.element);
-  return view;
-}
-
-void run(
-    const Problem& problem,
-    const Outputs& outputs,
-    [[maybe_unused]] const torch::Tensor& input) { // tells the device
-#if defined(FUSED_SSIM_WITH_CUDA)
-  if (input.is_cuda()) {
-    return cuda::run(problem, outputs, input.get_device());
-  }
-#endif
-  cpu::run(problem, outputs);
-}
-
-torch::Tensor empty_sums(const torch::Tensor& like) {
-  return torch::empty({2}, like.options().dtype(torch::kFloat64));
-}
-
-} // namespace
-
-torch::Tensor resolved(const torch::Tensor& tensor) {
-  return detail::resolved(tensor);
-}
-
-Evaluation allocate(
-    const Objective& objective,
-    const torch::Tensor& input,
-    const torch::Tensor& target,
-    const Request& request) {
-  auto result = detail::allocate(objective, input, target, request);
-  if (input.numel() == 0) {
-    fill_empty(objective, result);
-  }
-  return result;
-}
-
-torch::Tensor sum_weights(const Objective& objective, const Piece& piece) {
-  auto problem = make_problem(objective, piece);
-  const auto sums = empty_sums(piece.input);
-  Outputs outputs;
-  outputs.weight_sums = sums_of<WeightSums>(sums);
-  run(problem, outputs, piece.input);
-  return sums;
-}
-
-torch::Tensor total_weights(
-    const Objective& objective,
-    const torch::Tensor& weight_sums) {
-  const auto total = empty_sums(weight_sums);
-#if defined(FUSED_SSIM_WITH_CUDA)
-  if (weight_sums.is_cuda()) {
-    Problem problem;
-    problem.terms = objective.terms;
-    Outputs outputs;
-    outputs.weight_sums = sums_of<WeightSums>(total);
-    cuda::finish(
-        problem,
-        outputs,
-        /*terms=*/nullptr,
-        /*count=*/0,
-        sums_of<WeightSums>(weight_sums),
-        weight_sums.size(0),
-        weight_sums.get_device());
-    return total;
-  }
-#else
-  static_cast<void>(objective);
-#endif
-  WeightSums sums;
-  for (std::int64_t i = 0; i < weight_sums.size(0); ++i) {
-    const WeightSums& each = sums_of<WeightSums>(weight_sums)[i];
-    sums.ssim += each.ssim;
-    sums.l1 += each.l1;
-  }
-  *sums_of<WeightSums>(total) = sums;
-  return total;
-}
-
-void evaluate(
-    const Objective& objective,
-    const Piece& piece,
-    const Request& request,
-    const torch::Tensor& weight_sums,
-    const torch::Tensor& grad_input,
-    const torch::Tensor& grad_target,
-    const torch::Tensor& term_sums) {
-  if (grad_target.defined() && !grad_input.defined()) {
-    // Both terms are symmetric in the images.
-    Piece swapped = piece;
-    std::swap(swapped.input, swapped.target);
-    return evaluate(
-        objective,
-        swapped,
-        request,
-        weight_sums,
-        grad_target,
-        grad_input,
-        term_sums);
-  }
-  auto problem = make_problem(objective, piece);
-  problem.weight_sums = sums_of<WeightSums>(weight_sums);
-
-  // The scalars of the piece alone say nothing, but that they are wanted says which
-  // terms to add up.
-  const auto scalars = torch::empty({3}, scalar_options(piece.input));
-  Outputs outputs;
-  if (request.value) {
-    outputs.value = scalar_data(scalars[0]);
-  }
-  if (request.log) {
-    outputs.l1 = scalar_data(scalars[1]);
-    outputs.ssim = scalar_data(scalars[2]);
-  }
-  outputs.term_sums = sums_of<TermSums>(term_sums);
-  if (grad_input.defined()) {
-    outputs.grad_input = write_own(grad_input, piece);
-  }
-  if (grad_target.defined()) {
-    outputs.grad_target = write_own(grad_target, piece);
-  }
-  run(problem, outputs, piece.input);
-}
-
-void finish(
-    const Objective& objective,
-    const torch::Tensor& term_sums,
-    const torch::Tensor& weight_sums,
-    Evaluation& result) {
-  const double unit =
-      constants_of(objective.data_range, objective.k1, objective.k2).unit;
-  const bool mean = objective.reduction == Reduction::kMean;
-#if defined(FUSED_SSIM_WITH_CUDA)
-  if (term_sums.is_cuda()) {
-    Problem problem;
-    const bool wide = result.value.scalar_type() == torch::kFloat64;
-    problem.input.element = wide ? Element::kFloat64 : Element::kFloat32;
-    problem.constants.unit = unit;
-    problem.terms = objective.terms;
-    problem.mean = mean;
-    return cuda::finish(
-        problem,
-        make_outputs(objective, Request(), result),
-        sums_of<TermSums>(term_sums),
-        term_sums.size(0),
-        sums_of<WeightSums>(weight_sums),
-        /*weight_count=*/1,
-        term_sums.get_device());
-  }
-#endif
-  TermSums sums;
-  for (std::int64_t i = 0; i < term_sums.size(0); ++i) {
-    const TermSums& each = sums_of<TermSums>(term_sums)[i];
-    sums.dssim += each.dssim;
-    sums.l1 += each.l1;
-  }
-  const auto scalars = detail::finish(
-      objective.terms, unit, mean, sums, *sums_of<WeightSums>(weight_sums));
-  const auto store = [](torch::Tensor& scalar, double value) {
-    if (scalar.defined()) {
-      scalar.fill_(value);
-    }
-  };
-  store(result.value, scalars.value);
-  store(result.l1, scalars.l1);
-  store(result.ssim, scalars.ssim);
-}
-
-} // namespace split
 
 } // namespace fused_ssim::detail

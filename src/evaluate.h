@@ -1,5 +1,6 @@
 #pragma once
 
+#include "backend.h"
 #include "objective.h"
 
 #include <fused_ssim/export.h>
@@ -8,20 +9,20 @@
 
 namespace fused_ssim::detail {
 
-/// What is wanted of an evaluation; nothing else is computed or allocated.
+/// The results that a call asks for. Nothing else is computed or allocated.
 struct Request {
   bool value = false; // the scalar, or the map if the reduction is none
   bool log = false; // mean L1 and mean SSIM
   bool grad_input = false;
   bool grad_target = false;
-  /// Half types' gradients as float32, for one that is yet to be scaled: of a mean
-  /// over a million pixels nothing would be left in float16, and bfloat16 would be
-  /// rounded twice.
+  /// Returns the gradients of half types as float32, because they are scaled later. In
+  /// float16 the gradient of a mean over a million pixels would be 0, and bfloat16 would
+  /// be rounded twice.
   bool wide_gradients = false;
   ErrorMap error_map = ErrorMap::kNone; // together with grad_input alone
 };
 
-/// What was asked for; the rest is undefined.
+/// The results of a Request. The others are undefined.
 struct Evaluation {
   torch::Tensor value; // [], or [N, C, H', W'] ([C, H', W']) for a map
   torch::Tensor l1; // []
@@ -32,8 +33,8 @@ struct Evaluation {
 };
 
 /// Runs the kernels of the images' device on checked arguments. The gradients are
-/// those of the scalar for an upstream gradient of 1. For a map they are those of its
-/// sum, hence of any map weighted by `weight`.
+/// those of the scalar, for an upstream gradient of 1. For a map they are those of its
+/// sum, weighted by the mask.
 ///
 /// This is the one door to the kernels: tensors that are not what their memory says are
 /// resolved() here.
@@ -62,5 +63,39 @@ FUSED_SSIM_API torch::Tensor scale(
     const torch::Tensor& factor, // []
     torch::ScalarType type,
     bool overwrite);
+
+// The parts of evaluate(), for split.cpp.
+
+/// The results that `request` asks for, not yet written.
+Evaluation allocate(
+    const Objective& objective,
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const Request& request);
+
+/// An empty batch: as torch's own losses, a mean of nothing is NaN, a sum 0.
+void fill_empty(const Objective& objective, Evaluation& result);
+
+/// The problem of a whole image.
+Problem make_problem(
+    const Objective& objective,
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const torch::Tensor& weight); // as input, or undefined
+
+/// Null for an undefined tensor.
+void* scalar_data(const torch::Tensor& tensor); // []
+
+/// The memory of `result`.
+Outputs make_outputs(
+    const Objective& objective,
+    const Request& request,
+    const Evaluation& result);
+
+/// Runs the kernels of the device that `input` is on.
+void run(
+    const Problem& problem,
+    const Outputs& outputs,
+    const torch::Tensor& input);
 
 } // namespace fused_ssim::detail

@@ -5,6 +5,17 @@
 #include "checks.h"
 #include "evaluate.h"
 
+namespace fused_ssim {
+
+// Here, since a file of its own would take 5 s more to compile.
+L1DSSIMLossOptions::L1DSSIMLossOptions(double lambda_dssim)
+    : l1_weight_(1 - lambda_dssim),
+      dssim_weight_(lambda_dssim) {
+  detail::check_lambda(lambda_dssim);
+}
+
+} // namespace fused_ssim
+
 namespace fused_ssim::functional {
 namespace {
 

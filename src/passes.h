@@ -38,7 +38,7 @@ struct Passes {
   }
 };
 
-/// sum / weights, and 0 where nothing weighs.
+/// sum / weights, and 0 if all weights are 0.
 FUSED_SSIM_HOST_DEVICE double mean_of(double sum, double weights) {
   return weights != 0 ? sum / weights : 0;
 }

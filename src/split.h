@@ -1,9 +1,8 @@
 #pragma once
 
-// What fused_ssim::distributed calls: the parts of an evaluation whose image is split by
-// rows. The order is allocate(), sum_weights() and total_weights() if there is a mask,
-// evaluate() for each piece, finish(). The shared library exports these functions, for
-// that one user.
+// The parts of an evaluation whose image is split by rows. fused_ssim::distributed calls
+// them in this order: allocate(), sum_weights() and total_weights() if there is a mask,
+// evaluate() for each piece, finish(). The shared library exports these functions for it.
 
 #include "evaluate.h"
 

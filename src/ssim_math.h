@@ -89,7 +89,7 @@ struct PivotSample {
     const auto size = [](float a) { return a < 0 ? -a : a; };
     low_sum = smaller(low_sum, other.low_sum);
     high_sum = larger(high_sum, other.high_sum);
-    // Of -a and a the smaller, so that the order of pixels does not matter.
+    // Between -a and a it takes the smaller, so that the order of pixels does not matter.
     const float mine = size(nearest_sum), others = size(other.nearest_sum);
     nearest_sum = mine == others ? smaller(nearest_sum, other.nearest_sum)
         : mine < others          ? nearest_sum
@@ -112,11 +112,11 @@ struct PivotSample {
     return pivot - pivot == 0 ? pivot : 0; // an infinite `shifted`
   }
 
-  /// q: the middle of the range. What the differences have in common cancels in the
-  /// gradient, except for the rounding of blur(d); q takes it out before. Where the
-  /// images agree all the same, Vd is not exactly 0 with it, but q^2 2^-24. So it has
-  /// to be small against C2, or else it is 0. It may be larger where the sample has no
-  /// pixel that agrees, or nearly: the images differ in brightness there.
+  /// q: the middle of the range. An offset that all differences share cancels in the
+  /// gradient, except for the rounding of blur(d). q removes the offset before the blur.
+  /// With a q other than 0, Vd is not exactly 0 where the images agree, but q^2 2^-24. So
+  /// q has to be small against C2, or else it is 0. It may be larger if no pixel of the
+  /// sample agrees, or nearly agrees: the images then differ in brightness.
   FUSED_SSIM_HOST_DEVICE float difference_pivot(float two_c2) const {
     if (low_difference > high_difference) {
       return 0;

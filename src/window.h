@@ -33,7 +33,7 @@ inline double unit_of(double data_range) {
   return std::ldexp(1.0, exponent - 1);
 }
 
-/// In units of unit_of(data_range).
+/// The constants in units of unit_of(data_range).
 inline Constants constants_of(double data_range, double k1, double k2) {
   Constants constants;
   constants.unit = unit_of(data_range);

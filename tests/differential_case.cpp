@@ -1,37 +1,12 @@
 #include "differential_case.h"
 
+#include "draw.h"
+
 #include <algorithm>
-#include <random>
 #include <sstream>
 
 namespace fused_ssim::test {
 namespace {
-
-/// Random choices that are the same on every system.
-class Draw {
- public:
-  explicit Draw(std::uint64_t seed) : engine_(seed) {}
-
-  /// A number in [first, last].
-  std::int64_t integer(std::int64_t first, std::int64_t last) {
-    const auto count = static_cast<std::uint64_t>(last - first + 1);
-    return first + static_cast<std::int64_t>(engine_() % count);
-  }
-  double real(double first, double last) {
-    constexpr double kSteps = 1 << 20;
-    return first + (last - first) * integer(0, 1 << 20) / kSteps;
-  }
-  bool one_in(std::int64_t n) {
-    return integer(1, n) == 1;
-  }
-  template <typename T>
-  T of(const std::vector<T>& choices) {
-    return choices[integer(0, choices.size() - 1)];
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
 
 std::int64_t draw_side(Draw& draw, std::int64_t least, std::int64_t most) {
   const auto side = draw.of<std::int64_t>(

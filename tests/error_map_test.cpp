@@ -12,10 +12,6 @@ const std::vector<ErrorMap> kKinds = {
 
 class ErrorMapTest : public DeviceTest {
  protected:
-  torch::Tensor image(const Sizes& sizes, torch::ScalarType type) const {
-    return noise(sizes).to(device(), type);
-  }
-
   /// Compares each kind of map with the reference, and the rest of the result with that
   /// of a call without a map.
   static void compare(

@@ -7,10 +7,6 @@ namespace {
 
 class LayoutsTest : public DeviceTest {
  protected:
-  torch::Tensor image(const Sizes& sizes, torch::ScalarType type) const {
-    return noise(sizes).to(device(), type);
-  }
-
   /// Compares value, map and both gradients for images of any layout.
   void compare(
       const torch::Tensor& x,

@@ -22,10 +22,6 @@ std::vector<Sizes> mask_sizes(const torch::Tensor& image) {
 
 class MasksTest : public DeviceTest {
  protected:
-  torch::Tensor image(const Sizes& sizes, torch::ScalarType type) const {
-    return noise(sizes).to(device(), type);
-  }
-
   template <typename Options>
   void compare(
       const torch::Tensor& x,

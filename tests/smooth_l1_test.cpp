@@ -7,10 +7,6 @@ namespace {
 
 class SmoothL1Test : public DeviceTest {
  protected:
-  torch::Tensor image(const Sizes& sizes, torch::ScalarType type) const {
-    return noise(sizes).to(device(), type);
-  }
-
   /// Compares the value and the gradients in both images with the reference. Maps,
   /// scalars and gradients are worked out by different code.
   static void compare(

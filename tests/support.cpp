@@ -40,6 +40,11 @@ void DeviceTest::SetUp() {
   }
 }
 
+torch::Tensor DeviceTest::image(const Sizes& sizes, torch::ScalarType type)
+    const {
+  return noise(sizes).to(device(), type);
+}
+
 std::vector<torch::DeviceType> device_types() {
   if (kEmulated) {
     return {torch::kCPU};

@@ -42,6 +42,8 @@ class SeededTest : public testing::Test {
   }
 };
 
+using Sizes = std::vector<std::int64_t>;
+
 /// A test that runs once on each device. It is skipped, with the reason, if
 /// there is no such device.
 class DeviceTest : public testing::TestWithParam<torch::DeviceType> {
@@ -50,6 +52,8 @@ class DeviceTest : public testing::TestWithParam<torch::DeviceType> {
   torch::Device device() const {
     return torch::Device(GetParam());
   }
+  /// Uniform noise.
+  torch::Tensor image(const Sizes& sizes, torch::ScalarType type) const;
 };
 
 std::vector<torch::DeviceType> device_types();
@@ -75,8 +79,6 @@ std::string device_name(
 
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~ images ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // All are float64 on the CPU, in [0, 1] unless the name says otherwise.
-
-using Sizes = std::vector<std::int64_t>;
 
 /// Uniform noise.
 torch::Tensor noise(const Sizes& sizes);

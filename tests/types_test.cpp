@@ -17,9 +17,6 @@ const std::vector<torch::ScalarType> kFloats = {
 
 class TypesTest : public DeviceTest {
  protected:
-  torch::Tensor image(const Sizes& sizes, torch::ScalarType type) const {
-    return noise(sizes).to(device(), type);
-  }
   torch::Tensor bytes(const Sizes& sizes) const {
     return torch::randint(256, sizes, kUInt8).to(device());
   }

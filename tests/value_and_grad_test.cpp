@@ -7,10 +7,6 @@ namespace {
 
 class ValueAndGradTest : public DeviceTest {
  protected:
-  torch::Tensor image(const Sizes& sizes, torch::ScalarType type) const {
-    return noise(sizes).to(device(), type);
-  }
-
   std::vector<L1DSSIMLossOptions> variants() const {
     return {
         L1DSSIMLossOptions(),

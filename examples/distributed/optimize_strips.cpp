@@ -60,28 +60,16 @@ void run(const Group& group, const char* target, const char* sheet, int steps) {
   const auto own_picture = strip(picture, rank, ranks);
   const auto own_noise = strip(noise, rank, ranks);
 
-  // The loss of the whole picture.
-  const auto split = join(
-      optimize(
-          own_picture,
-          own_noise,
-          steps,
-          [&](auto& rows, auto& target) {
-            return fused_ssim::distributed::l1_dssim_loss(rows, target, group);
-          }),
-      picture,
-      group);
+  const auto optimized_with = [&](const auto& loss) {
+    return join(optimize(own_picture, own_noise, steps, loss), picture, group);
+  };
+  const auto split = optimized_with([&](auto& rows, auto& target) {
+    return fused_ssim::distributed::l1_dssim_loss(rows, target, group);
+  });
   // Each strip as if it were a picture: zero padding at the cuts.
-  const auto separate = join(
-      optimize(
-          own_picture,
-          own_noise,
-          steps,
-          [&](auto& rows, auto& target) {
-            return fused_ssim::functional::l1_dssim_loss(rows, target);
-          }),
-      picture,
-      group);
+  const auto separate = optimized_with([](auto& rows, auto& target) {
+    return fused_ssim::functional::l1_dssim_loss(rows, target);
+  });
   if (rank > 0) {
     return;
   }

@@ -18,10 +18,10 @@
 /// the sum of the weights over all N x C maps. Where the whole mask is zero, mean SSIM
 /// is 1, and the loss and its gradient are 0. With `torch::kValid` the mask is cropped
 /// like the map. No gradient flows to the mask. Negative, infinite and NaN weights are
-/// refused on the CPU. On CUDA they are not looked for, since that would wait for the
+/// refused on the CPU. CUDA does not check for them, since that would wait for the
 /// device.
 ///
-/// A pixel of weight 0 counts nothing, even where an image is NaN or infinite. Such a
+/// A pixel of weight 0 does not count, even if an image is NaN or infinite there. Such a
 /// value reaches the result only through a window of positive weight that contains it.
 ///
 /// SSIM is that of Wang et al. 2004, "Image quality assessment: from error visibility
@@ -106,7 +106,7 @@ struct L1DSSIMValueAndGrad {
 /// `loss` and `grad` equal those of `l1_dssim_loss` bit for bit.
 /// `options.reduction()` is `torch::kMean` or `torch::kSum`.
 ///
-/// `error_map` asks for a map of errors, such as densification needs it. It is written
+/// `error_map` asks for a map of errors, for example for densification. It is written
 /// in the same pass and changes no bit of `loss` and `grad`. The mask does not weigh it.
 /// It covers the windows of SSIM: the image, or its inner region with `torch::kValid`.
 /// The mean of the channels is `result.error_map.mean(-3)`.

@@ -7,8 +7,8 @@
 
 #include <iosfwd>
 
-// FORWARD_HAS_DEFAULT_ARGS passes a macro no variadic argument, which clang takes for
-// an extension before C++20.
+// FORWARD_HAS_DEFAULT_ARGS passes no variadic argument to a macro. Before C++20 clang
+// warns about that as an extension.
 #if defined(__clang__)
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"

@@ -1,11 +1,13 @@
-# What the parts of the set-up share; sourced, first. Expects `root`, the repository.
+# What the parts of the set-up share; sourced, first. Expects `root`, the repository. A
+# script with a name and a log of its own sets `speaker` and `log` afterwards.
 
+speaker=setup
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/fused_ssim # shared by every clone
 venv=$cache/venv
 log=$root/build/setup.log
 
-say() { echo "setup: $*"; }
-fail() { echo "setup: $*" >&2; exit 1; }
+say() { echo "$speaker: $*"; }
+fail() { echo "$speaker: $*" >&2; exit 1; }
 
 # step WHAT REMEDY COMMAND...: runs COMMAND; where it fails, says what and what to do.
 step() {
@@ -14,7 +16,7 @@ step() {
   say "$what"
   if ! "$@" >"$log" 2>&1; then
     tail -n 15 "$log" >&2
-    fail "failed: $what. $remedy (all output: $log)"
+    fail "failed: $what.${remedy:+ $remedy} (all output: $log)"
   fi
 }
 
@@ -25,6 +27,9 @@ begin_setup() {
   flock 9
 }
 
+# For a script that goes on to something else.
+end_setup() { exec 9>&-; }
+
 # --- Python's packages, from PyPI ---
 
 make_venv() {
@@ -34,7 +39,7 @@ make_venv() {
 
 pip_install() { # WHAT REQUIREMENT
   make_venv
-  # Neither a second copy in pip's cache nor byte code of Python that nobody runs.
+  # pip keeps no second copy in its cache, and compiles no byte code that is never run.
   step "$1" "Is the network up, and are there 8 GB free in $cache?" \
     "$venv/bin/pip" install --no-cache-dir --no-compile --disable-pip-version-check "$2"
 }

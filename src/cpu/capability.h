@@ -19,8 +19,8 @@ bool supported(Capability capability);
 /// The last of those that are supported.
 Capability best_capability();
 
-/// What the environment variable FUSED_SSIM_CPU_CAPABILITY asks for, if it is set. It
-/// is read once; throws c10::Error where its value is unknown or not supported.
+/// The value of the environment variable FUSED_SSIM_CPU_CAPABILITY, if it is set. It is
+/// read once. An unknown or unsupported value is a c10::Error.
 std::optional<Capability> forced_capability();
 
 } // namespace fused_ssim::detail::cpu

@@ -90,31 +90,25 @@ void interleave(
   }
 }
 
-using CopyElements = void (*)(const void*, std::int64_t, std::int64_t, void*);
+/// gather() and scatter() for elements of one size.
+struct Copies {
+  void (*gather)(const void*, std::int64_t, std::int64_t, void*);
+  void (*scatter)(const void*, std::int64_t, std::int64_t, void*);
+};
 
-inline CopyElements gather_of(Element element) {
+template <typename E>
+constexpr Copies kCopies = {gather<E>, scatter<E>};
+
+inline const Copies& copies_of(Element element) {
   switch (bytes_of(element)) {
     case 8:
-      return gather<std::uint64_t>;
+      return kCopies<std::uint64_t>;
     case 4:
-      return gather<std::uint32_t>;
+      return kCopies<std::uint32_t>;
     case 2:
-      return gather<std::uint16_t>;
+      return kCopies<std::uint16_t>;
     default:
-      return gather<std::uint8_t>;
-  }
-}
-
-inline CopyElements scatter_of(Element element) {
-  switch (bytes_of(element)) {
-    case 8:
-      return scatter<std::uint64_t>;
-    case 4:
-      return scatter<std::uint32_t>;
-    case 2:
-      return scatter<std::uint16_t>;
-    default:
-      return scatter<std::uint8_t>;
+      return kCopies<std::uint8_t>;
   }
 }
 

@@ -6,14 +6,15 @@
 //
 // NOTE [ One source, several instruction sets ]
 //
-// Each kernel_*.cpp is compiled with the flags of each instruction set. An
-// inline function with external linkage that two of these objects have in
-// common is kept once by the linker, from any of them: a processor without
-// AVX-512 may so meet AVX-512 code in a function that everybody uses. Hence
-// whatever the kernels consist of stands in an anonymous namespace, at::vec in
-// its own namespace of each instruction set, the standard library stays outside
-// as far as possible, and only the kernel tables below have external linkage,
-// with a name of their own in each object.
+// Each kernel_*.cpp is compiled once for each instruction set, with its flags. If two
+// of these objects contain the same inline function with external linkage, the linker
+// keeps one of the copies, from any of them. A processor without AVX-512 might then run
+// AVX-512 code. To prevent this,
+//   - all code of the kernels is in an anonymous namespace,
+//   - at::vec has a namespace of its own for each instruction set,
+//   - the kernels use the standard library as little as possible,
+//   - only the kernel tables below have external linkage, with a different name in each
+//     object.
 
 #include "../passes.h"
 #include "plan.h"

@@ -34,13 +34,13 @@ struct Pivots {
   T sum[kLanes<T> + 2] = {}, difference[kLanes<T> + 2] = {};
 };
 
-/// Of the segments themselves.
+/// The pivots of the segments themselves.
 template <typename T>
 FUSED_SSIM_INLINE Vec<T> own_pivots(const T* pivots) {
   return load(pivots + 1);
 }
 
-/// What a value of the neighbour segment lacks to be this segment's.
+/// The difference between the pivots of the neighbour segment and of this one.
 template <typename T>
 FUSED_SSIM_INLINE Vec<T> shift(const T* pivots, Side side) {
   return load(pivots + (side == Side::kLeft ? 0 : 2)) - own_pivots(pivots);
@@ -83,7 +83,7 @@ class DifferenceShift {
   Vec<T> same_, above_, below_; // d where x = y, and numbers next to it
 };
 
-/// What a few rows of one channel tell about the pivots of its segments.
+/// Finds the pivots of a channel's segments from a few of its rows.
 template <typename T>
 class PivotFinder {
  public:

@@ -8,11 +8,11 @@ namespace {
 // Tuning, measured on an AMD EPYC (Zen 4, 1 MiB of L2 a core). docs/performance.md
 // has the figures.
 constexpr std::int64_t kMaxTileWidth = 1024;
-/// Of all channels together, where a tile has several. Three channels of 492 columns,
+/// The width of all channels together, if a tile has several. Three channels of 492 columns,
 /// and the 10 that a gradient reads on either side, fill 32 positions of 16 lanes.
 constexpr std::int64_t kMaxTileWidths = 3 * 492;
 constexpr std::int64_t kMaxTileHeight = 270;
-/// Tiles are marched through in blocks of so many rows (kBlockRows of lanes.h).
+/// Tiles are marched through in blocks of so many rows (kBlockRows of lane_layout.h).
 constexpr std::int64_t kRowAlignment = 8;
 /// Twice the radius that the width is tuned for.
 constexpr std::int64_t kUsualHalo = 10;

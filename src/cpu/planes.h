@@ -53,7 +53,7 @@ class PlaneReader {
       return;
     }
     const int size = bytes_of(view_.element);
-    const CopyElements gather = gather_of(view_.element);
+    const auto gather = copies_of(view_.element).gather;
     if (view_.element == kElementOf<T>) {
       gather(from, view_.stride[3], count, to);
       return;
@@ -91,7 +91,7 @@ class PlaneWriter {
       return;
     }
     const int size = bytes_of(view_.element);
-    const CopyElements scatter = scatter_of(view_.element);
+    const auto scatter = copies_of(view_.element).scatter;
     if (view_.element == kElementOf<T>) {
       scatter(from, view_.stride[3], count, to);
       return;
@@ -109,8 +109,8 @@ class PlaneWriter {
   std::int64_t image_, channel_;
 };
 
-/// The rows of a View in a tile's channels. What several channels share is read once:
-/// interleaved pixels, and channels that are expanded.
+/// The rows of a View in a tile's channels. Interleaved pixels and expanded channels are
+/// read once for all channels.
 template <typename T>
 class RowReader {
  public:
@@ -160,7 +160,7 @@ class RowReader {
     return in_place_ ? place_[c] : buffer_[c];
   }
 
-  /// To be filled by the caller. Mode::kCopy alone.
+  /// The caller fills it. Only with Mode::kCopy.
   T* buffer(std::int64_t channel) const { // [size]
     return buffer_[channel];
   }

@@ -22,8 +22,8 @@ class Prefetch {
         column_(column),
         columns_a_step_(columns_a_step) {}
 
-  /// A channel of a tile. Of what the channels share, as interleaved pixels, each of
-  /// them brings a part.
+  /// One channel of a tile. If the channels share cache lines, as interleaved pixels do,
+  /// each channel fetches a part of them.
   template <typename ViewType>
   void add(const ViewType& view, const Tile& tile, std::int64_t channel) {
     if (view.data == nullptr) {

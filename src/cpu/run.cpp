@@ -20,7 +20,7 @@ constexpr std::int64_t kPixelsPerThread = 16384;
 constexpr std::int64_t kWeightsPerThread = 131072;
 constexpr std::int64_t kWeightsPerTask = 32768;
 
-/// Of float32 in a vector of AVX-512.
+/// Numbers of float32 in a vector of AVX-512.
 constexpr std::int64_t kWideLanes = 16;
 
 /// A row is cut into a segment for each lane, which repeats `radius` columns of either

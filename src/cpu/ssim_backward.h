@@ -186,7 +186,7 @@ void SSIMBackward<T, kPartials>::run(
       Vec<T> l1 = signed_as(d, same, amplitude);
       if (weighted) {
         l1 = l1 * load(weights.at(i, t));
-        // Where no window counts that holds this pixel, its NaN does not count either.
+        // If no window with this pixel counts, its NaN does not count either.
         const NonZero<T> counted(ss | dd);
         s = counted.of(s);
         d = counted.of(d);

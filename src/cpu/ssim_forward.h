@@ -18,7 +18,7 @@ enum PartialIndex {
   kOfTarget, // in blur(s) less that in blur(d)
 };
 
-/// What a map shows, of |d| in units and of 1 - SSIM, or of 1 - cs, over kValueScale.
+/// The factors of a map: of |d| in units, and of 1 - SSIM or 1 - cs over kValueScale.
 template <typename T>
 struct MapTerms {
   MapTerms(const Problem& problem, const Outputs& outputs)
@@ -67,7 +67,7 @@ class SSIMForward {
   /// Those rows of the map, when run() was called for each channel.
   void write_map(std::int64_t first_row) const;
 
-  /// What run() left.
+  /// The results of run().
   const Chunk<T, kPartials>& partials(int chunk) const {
     return partials_[chunk];
   }
@@ -143,8 +143,8 @@ void SSIMForward<T, kPartials>::run(
       V);
   map_rows.add(map_of(outputs), frame_.tile, channel);
 
-  // Stores of vectors may alias anything: what the loop uses is copied out of
-  // *this, or it would be loaded again after each.
+  // For the compiler, a store of a vector may change any member. So the loop uses
+  // copies of the members, which need not be loaded again after each store.
   const ChannelRows<T>& rows = reader.channel(channel);
   const Ring<T, 1>& weights = reader.weights(channel);
   const auto vertical = blurs_.template vertical<4>();

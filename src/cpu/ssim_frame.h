@@ -8,7 +8,7 @@
 namespace fused_ssim::detail::cpu {
 namespace {
 
-/// What the parts of a tile share: the problem, and where the tile lies in it.
+/// Shared by the parts of a tile: the problem, and where the tile lies in it.
 template <typename T>
 struct Frame {
   Frame(const Job& job, const Tile& tile)

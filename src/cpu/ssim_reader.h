@@ -30,8 +30,8 @@ class SSIMReader {
   SSIMReader(const Frame<T>& frame, const Blurs<T>& blurs);
 
   void allocate(Arena& arena);
-  /// Finds the pivots for kPivotRows rows. Unless these are the first ones, the rows
-  /// that were read change to them; true for channels whose pivots have moved.
+  /// Finds the pivots for the next kPivotRows rows. If they move, it converts the rows
+  /// that were read. moved() tells for which channels they have moved.
   void find_pivots(std::int64_t first_row);
   bool moved(std::int64_t channel) const {
     return moved_[channel];
@@ -134,7 +134,7 @@ void SSIMReader<T>::find_pivots(std::int64_t first_row) {
   has_pivots_ = true;
 }
 
-/// Changes the rows that were read from the old pivots to those of now.
+/// Converts the rows that were read from the old pivots to the new ones.
 template <typename T>
 void SSIMReader<T>::move_pivots(std::int64_t channel) {
   using Math = VecMath<T>;
@@ -201,8 +201,8 @@ void SSIMReader<T>::combine(std::int64_t channel, std::int64_t count) {
   const Pivots<T>& pivots = channels_[channel].pivots;
   const std::int64_t L = frame_.lanes.positions;
   const Vec<T> inverse_unit(static_cast<T>(1 / frame_.problem.constants.unit));
-  // Segment after segment: what a vector writes past the end of its own is mended
-  // with the next.
+  // Segment after segment. A vector may write past the end of its segment; the next
+  // segment then overwrites that.
   for (int j = 0; j < V; ++j) {
     const Vec<T> sum_pivot(pivots.sum[j + 1]);
     const T q = pivots.difference[j + 1];
@@ -267,7 +267,7 @@ void SSIMReader<T>::read_chunk(std::int64_t first_row, int slot_begin) {
   const LaneLayout<T>& lanes = frame_.lanes;
   const std::int64_t channels = frame_.tile.channels;
   for (std::int64_t c = 0; c < channels; ++c) {
-    // Without a gradient or a map nobody looks back at s and d.
+    // Without a gradient or a map s and d are not needed later.
     if (frame_.backward || frame_.mapped) {
       channels_[c].sum_diff.advance();
     }

@@ -29,8 +29,8 @@ FUSED_SSIM_INLINE void transpose(Vec<T>* a /* [V] */) {
 }
 
 #if defined(CPU_CAPABILITY_AVX2)
-/// at::vec interleaves by shuffles across both halves of a register: 48 for 8 x 8,
-/// where 24 do.
+/// at::vec interleaves by shuffles across both halves of a register. It needs 48 of them
+/// for 8 x 8 numbers. This code needs 24.
 template <>
 FUSED_SSIM_INLINE void transpose<float>(Vec<float>* a /* [8] */) {
   __m256 pairs[8], quads[8];
@@ -78,9 +78,9 @@ FUSED_SSIM_INLINE void to_lanes(
   }
 }
 
-/// The inverse, from at(i), the address of position i. From the last position
-/// to the first: what a vector writes past the end of its segment is mended
-/// when the beginning of the next segment is written.
+/// The inverse, from at(i), the address of position i. It goes from the last position
+/// to the first. A vector may write past the end of its segment; the beginning of the
+/// next segment then overwrites that.
 template <typename T, typename At>
 FUSED_SSIM_INLINE void from_lanes(
     const At& at,

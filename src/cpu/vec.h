@@ -109,47 +109,43 @@ FUSED_SSIM_INLINE Vec<T> signed_as(Vec<T> d, Vec<T> origin, Vec<T> amplitude) {
   return ((d > origin) & amplitude) - ((d < origin) & amplitude);
 }
 
+// The lanes in which a vector is not 0, and what is left of another one in them.
+template <typename V>
+FUSED_SSIM_INLINE V nonzero_lanes(V v) {
+  return v != V(0);
+}
+template <typename V>
+FUSED_SSIM_INLINE V only_in(V lanes, V v) {
+  return v & lanes;
+}
+#if defined(CPU_CAPABILITY_AVX512)
+// The processor's own masks are part of the instruction before.
+FUSED_SSIM_INLINE __mmask16 nonzero_lanes(Vec<float> v) {
+  return _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+}
+FUSED_SSIM_INLINE __mmask8 nonzero_lanes(Vec<double> v) {
+  return _mm512_cmp_pd_mask(v, _mm512_setzero_pd(), _CMP_NEQ_UQ);
+}
+FUSED_SSIM_INLINE Vec<float> only_in(__mmask16 lanes, Vec<float> v) {
+  return _mm512_maskz_mov_ps(lanes, v);
+}
+FUSED_SSIM_INLINE Vec<double> only_in(__mmask8 lanes, Vec<double> v) {
+  return _mm512_maskz_mov_pd(lanes, v);
+}
+#endif
+
 /// The lanes in which a vector is not 0: in the others, of() is 0, even of a NaN.
 template <typename T>
 class NonZero {
  public:
-  FUSED_SSIM_INLINE explicit NonZero(Vec<T> v) : lanes_(v != Vec<T>(T(0))) {}
+  FUSED_SSIM_INLINE explicit NonZero(Vec<T> v) : lanes_(nonzero_lanes(v)) {}
   FUSED_SSIM_INLINE Vec<T> of(Vec<T> v) const {
-    return v & lanes_;
+    return only_in(lanes_, v);
   }
 
  private:
-  Vec<T> lanes_;
+  decltype(nonzero_lanes(std::declval<Vec<T>>())) lanes_;
 };
-
-#if defined(CPU_CAPABILITY_AVX512)
-// The processor's own masks are part of the instruction before.
-template <>
-class NonZero<float> {
- public:
-  FUSED_SSIM_INLINE explicit NonZero(Vec<float> v)
-      : lanes_(_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ)) {}
-  FUSED_SSIM_INLINE Vec<float> of(Vec<float> v) const {
-    return _mm512_maskz_mov_ps(lanes_, v);
-  }
-
- private:
-  __mmask16 lanes_;
-};
-
-template <>
-class NonZero<double> {
- public:
-  FUSED_SSIM_INLINE explicit NonZero(Vec<double> v)
-      : lanes_(_mm512_cmp_pd_mask(v, _mm512_setzero_pd(), _CMP_NEQ_UQ)) {}
-  FUSED_SSIM_INLINE Vec<double> of(Vec<double> v) const {
-    return _mm512_maskz_mov_pd(lanes_, v);
-  }
-
- private:
-  __mmask8 lanes_;
-};
-#endif
 
 /// The product with a weight. A weight of 0 leaves out its pixel, even a NaN.
 template <typename T>

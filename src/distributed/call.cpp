@@ -44,7 +44,7 @@ std::string as_device_type(double type) {
   return c10::DeviceTypeName(static_cast<c10::DeviceType>(type), true);
 }
 
-/// Of an argument that may be missing.
+/// Stands for an argument that is missing.
 constexpr double kNone = -1;
 
 std::string as_type(double type) {

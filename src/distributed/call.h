@@ -1,6 +1,6 @@
 #pragma once
 
-// What the ranks tell one another about their calls, before anything else.
+// The first message of a call: each rank tells the others its arguments.
 
 #include "../objective.h"
 #include "../split.h"
@@ -22,7 +22,7 @@ struct Call {
   const torch::Tensor& mask; // see functional.h; may be undefined
 };
 
-/// What a rank knows of the others when the calls agree.
+/// What a rank knows about the others after a successful exchange.
 struct Agreement {
   std::vector<split::Rows> rows; // [ranks] of the whole image
   std::vector<std::int64_t> halo; // [ranks] rows wanted on each side of these

@@ -19,8 +19,8 @@
 // copied. Where that would take longer than a copy of the strip, the strip and the rows
 // around it are copied together, and computed as one.
 //
-// What the pieces add to the terms is gathered, and every rank adds it up in the same
-// order: hence the same bits. The divisors of means are known before the kernels run. So
+// The sums of all pieces are gathered, and every rank adds them up in the same order. So
+// all ranks get the same bits. The divisors of means are known before the kernels run. So
 // the gradient is final, and the backward call needs no other rank.
 
 namespace fused_ssim::detail {
@@ -29,7 +29,7 @@ namespace {
 using split::Piece;
 using split::Rows;
 
-/// Of a rank: the middle and two edges.
+/// The pieces of a rank: the middle and two edges.
 constexpr std::int64_t kMaxPieces = 3;
 
 /// On an H200 a call on a small image takes 24 us. That is the time for copying so many

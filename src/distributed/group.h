@@ -1,6 +1,6 @@
 #pragma once
 
-// What is asked of a process group. Both functions are collective.
+// The two operations that a process group has to have. Both are collective.
 
 #include <c10/util/intrusive_ptr.h>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>

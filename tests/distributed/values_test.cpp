@@ -1,10 +1,10 @@
+#include "../draw.h"
 #include "ranks.h"
 
 #include <fused_ssim/distributed.h>
 #include <fused_ssim/fused_ssim.h>
 
 #include <cmath>
-#include <random>
 #include <sstream>
 
 namespace fused_ssim::test {
@@ -12,27 +12,6 @@ namespace {
 
 namespace D = fused_ssim::distributed;
 namespace F = fused_ssim::functional;
-
-/// Random choices that are the same on every rank.
-class Draw {
- public:
-  explicit Draw(std::uint64_t seed) : engine_(seed) {}
-
-  std::int64_t integer(std::int64_t first, std::int64_t last) {
-    const auto count = static_cast<std::uint64_t>(last - first + 1);
-    return first + static_cast<std::int64_t>(engine_() % count);
-  }
-  bool one_in(std::int64_t n) {
-    return integer(1, n) == 1;
-  }
-  template <typename T>
-  T of(const std::vector<T>& choices) {
-    return choices[std::size_t(integer(0, std::int64_t(choices.size()) - 1))];
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
 
 enum class Operator { kSSIM, kLoss, kValueAndGrad };
 

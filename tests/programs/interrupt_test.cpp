@@ -6,25 +6,35 @@
 #include <nlohmann/json.hpp>
 
 #include <csignal>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace programs_test {
 namespace {
 
+/// Starts a run that would take days, from `folder`/a.png to `folder`/out, and returns
+/// when it has begun.
+std::unique_ptr<Process> start_long_run(const Folder& folder) {
+  write_png(folder / "a.png", photo_like(40, 30));
+  auto process = std::make_unique<Process>(std::vector<std::string>{
+      OPTIMIZE_IMAGE,
+      "--target",
+      folder / "a.png",
+      "--steps",
+      "100000000",
+      "--output-dir",
+      folder / "out"});
+  EXPECT_TRUE(process->wait_for_output("step 0/100000000"));
+  return process;
+}
+
 TEST(OptimizeImage, AnInterruptStopsItWithWhatItHas) {
   for (const int signal : {SIGINT, SIGTERM}) {
     const Folder folder;
-    write_png(folder / "a.png", photo_like(40, 30));
-    Process process(
-        {OPTIMIZE_IMAGE,
-         "--target",
-         folder / "a.png",
-         "--steps",
-         "100000000",
-         "--output-dir",
-         folder / "out"});
-    ASSERT_TRUE(process.wait_for_output("step 0/100000000"));
-    process.send(signal);
-    const auto finished = process.wait();
+    const auto process = start_long_run(folder);
+    process->send(signal);
+    const auto finished = process->wait();
     EXPECT_EQ(finished.status, signal == SIGINT ? 130 : 143);
     EXPECT_EQ(finished.err, "");
     EXPECT_THAT(finished.out, testing::HasSubstr("stopped after step "));
@@ -44,18 +54,9 @@ TEST(OptimizeImage, AnInterruptStopsItWithWhatItHas) {
 
 TEST(OptimizeImage, KilledBeforeTheEndItLeavesNoFile) {
   const Folder folder;
-  write_png(folder / "a.png", photo_like(40, 30));
-  Process process(
-      {OPTIMIZE_IMAGE,
-       "--target",
-       folder / "a.png",
-       "--steps",
-       "100000000",
-       "--output-dir",
-       folder / "out"});
-  ASSERT_TRUE(process.wait_for_output("step 0/100000000"));
-  process.send(SIGKILL);
-  EXPECT_EQ(process.wait().status, -1);
+  const auto process = start_long_run(folder);
+  process->send(SIGKILL);
+  EXPECT_EQ(process->wait().status, -1);
   EXPECT_THAT(folder.list(), testing::ElementsAre("a.png", "out"));
 }
 
