@@ -13,11 +13,6 @@
 
 namespace fused_ssim::detail::cuda {
 
-/// Every window but the one that the other kernels know at compile time.
-inline bool prefers_banded(const SSIMParams<float>& params) {
-  return params.window.radius != kCommonRadius;
-}
-
 /// A window of multiples of 2^-24, the smallest float16 there is, with a sum of exactly
 /// 1. Were the sum off by 1e-7, the variance E[d^2] - E[d]^2 would be off by 1e-7 d^2,
 /// the same in every window, which no mean takes out.

@@ -75,6 +75,9 @@ class BandedKernel : BandedStages<kMode, kSpan, Images> {
     }
     block_barrier<11>();
     this->for_each_row([this](int index, int n) { run_row(index, n); });
+    if (this->has_weights()) {
+      wait_for_last_launch(); // the kernels that follow read what that wrote
+    }
     const double l1_scale =
         kHasGradient ? 1.0 / kDifferenceScale : double(p.inverse_unit);
     const TermSums sums = {

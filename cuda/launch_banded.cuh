@@ -25,7 +25,8 @@ void launch_banded_images(const BandedParams& params, unsigned blocks) {
       blocks,
       P::kWarps * kWarpSize,
       static_cast<std::size_t>(P::layout(params.strip_blocks).bytes),
-      params);
+      params,
+      params.ssim.early);
 }
 
 template <Mode kMode>

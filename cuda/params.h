@@ -100,6 +100,7 @@ struct SSIMParams {
 
   TermSums* partials; // [blocks], or null: no sums wanted
   bool l1_sum; // wanted
+  bool early; // begins while the sum of the weights is still computed
   FirstTry first_try; // if that is good, there is nothing left to do
 };
 
@@ -110,6 +111,8 @@ struct WeightSumParams {
   int channels, height, width;
   DeviceRegion ssim_region, l1_region;
   bool same_regions;
+  bool
+      flat; // both regions are whole planes, of float32 without gaps, 16 bytes aligned
   WeightSums* partials; // [blocks]
 };
 
