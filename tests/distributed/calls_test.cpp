@@ -168,7 +168,8 @@ void test_error_map(
           map.device() == x.device() && !map.requires_grad();
       ranks.expect(fits, "wrong form: ", map.toString(), map.sizes());
       if (fits && map.numel() > 0) {
-        const auto error = (map - expected).abs().max().item<double>();
+        const auto error =
+            ((map - expected).norm() / expected.norm()).item<double>();
         ranks.expect(error <= tolerance, "error ", error);
       }
     }
