@@ -235,11 +235,7 @@ class BandedKernel : BandedStages<kMode, kSpan, Images> {
       const int y = top + lane_row + j, x = begin + lane_column + k;
       return y >= own_top && y < own_bottom && x >= own_begin && x < own_end;
     };
-    if (kMode == Mode::kGradient && p.error_map.data != nullptr) {
-      for_each_pixel<kMode == Mode::kGradient>(
-          blurred, w, partials, counts, owned);
-    } else if (
-        top >= own_top && top + kBlock <= own_bottom && begin >= own_begin &&
+    if (top >= own_top && top + kBlock <= own_bottom && begin >= own_begin &&
         begin + kBlock <= own_end) {
       for_each_pixel(
           blurred,
@@ -252,14 +248,14 @@ class BandedKernel : BandedStages<kMode, kSpan, Images> {
     }
   }
 
-  /// kError: the map of errors is written.
-  template <bool kError = false, typename Counts, typename Owned>
+  template <typename Counts, typename Owned>
   __device__ __forceinline__ void for_each_pixel(
       const Product (&blurred)[4],
       const LaneValues<>& w,
       LaneValues<> (&partials)[kPartials],
       const Counts& counts,
       const Owned& owned) {
+    constexpr bool kError = kMode == Mode::kErrorMap;
     const SSIMConstants<float> constants = {
         sum_pivot,
         difference_pivot * (kScale / kDifferenceScale),

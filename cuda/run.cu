@@ -309,9 +309,7 @@ class Call {
     }
     BandedParams banded{};
     banded.ssim = params;
-    if constexpr (kMode == Mode::kErrorMap) {
-      run_banded<Mode::kGradient>(banded); // which writes this map too
-    } else if (kMode == Mode::kGradient && params.grad_target.data != nullptr) {
+    if (kMode == Mode::kGradient && params.grad_target.data != nullptr) {
       run_banded<Mode::kBothGradients>(banded);
     } else {
       run_banded<kMode>(banded);
