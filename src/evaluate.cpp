@@ -1,58 +1,13 @@
 #include "evaluate.h"
 
 #include "backend.h"
+#include "views.h"
 #include "window.h"
 
 #include <limits>
 
 namespace fused_ssim::detail {
 namespace {
-
-Element element_of(const torch::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case torch::kFloat32:
-      return Element::kFloat32;
-    case torch::kFloat64:
-      return Element::kFloat64;
-    case torch::kFloat16:
-      return Element::kFloat16;
-    case torch::kBFloat16:
-      return Element::kBFloat16;
-    case torch::kUInt8:
-      return Element::kUInt8;
-    case torch::kBool:
-      return Element::kBool;
-    default:
-      TORCH_INTERNAL_ASSERT(false, "unchecked type ", tensor.scalar_type());
-  }
-}
-
-/// `tensor` as [N, C, H, W]; a missing batch dimension counts as one image.
-template <typename ViewType, typename Data>
-ViewType view_of(const torch::Tensor& tensor, Data* data) {
-  ViewType view;
-  view.data = data;
-  view.element = element_of(tensor);
-  const auto missing = 4 - tensor.dim();
-  for (std::int64_t i = 0; i < tensor.dim(); ++i) {
-    view.stride[missing + i] = tensor.stride(i);
-  }
-  return view;
-}
-
-View read(const torch::Tensor& tensor) {
-  return view_of<View>(tensor, tensor.const_data_ptr());
-}
-
-MutableView write(const torch::Tensor& tensor) {
-  return view_of<MutableView>(tensor, tensor.mutable_data_ptr());
-}
-
-/// Scalars have the compute type: float32 for half types.
-torch::TensorOptions scalar_options(const torch::Tensor& input) {
-  const bool wide = input.scalar_type() == torch::kFloat64;
-  return input.options().dtype(wide ? torch::kFloat64 : torch::kFloat32);
-}
 
 std::vector<std::int64_t> map_sizes(
     const Objective& objective,
@@ -124,15 +79,27 @@ Problem make_problem(
     problem.weight = read(weight);
   }
   problem.window = gaussian_window(objective.window_size, objective.sigma);
-  problem.constants =
-      constants_of(objective.data_range, objective.k1, objective.k2);
+  problem.constants = input.scalar_type() == torch::kFloat64
+      ? constants_of<double>(objective)
+      : constants_of<float>(objective);
   problem.terms = objective.terms;
   problem.mean = objective.reduction == Reduction::kMean;
+  problem.per_plane = objective.per_plane;
   problem.own_region = region_within(input, 0);
   problem.map_region =
       region_within(input, objective.valid ? problem.window.radius : 0);
   problem.crop_l1 = objective.crop_l1;
   return problem;
+}
+
+int plane_parts(const Problem& problem, const torch::Tensor& input) {
+#if defined(FUSED_SSIM_WITH_CUDA)
+  if (input.is_cuda()) {
+    return cuda::plane_parts(problem, input.get_device());
+  }
+#endif
+  TORCH_INTERNAL_ASSERT(input.is_cpu(), "a CUDA tensor passed the checks");
+  return cpu::plane_parts(problem);
 }
 
 void* scalar_data(const torch::Tensor& tensor) {
@@ -155,15 +122,6 @@ Outputs make_outputs(const Objective& objective, const Evaluation& result) {
     outputs.grad_target = write(result.grad_target);
   }
   return outputs;
-}
-
-/// `tensor` as its memory says. The imaginary part of a conjugate is negated lazily,
-/// and a zero tensor has no memory at all.
-torch::Tensor resolved(const torch::Tensor& tensor) {
-  if (tensor.defined() && tensor._is_zerotensor()) {
-    return torch::zeros(tensor.sizes(), tensor.options());
-  }
-  return tensor.defined() ? tensor.resolve_neg() : tensor;
 }
 
 } // namespace
@@ -202,7 +160,14 @@ Evaluation evaluate(
     return result;
   }
   const auto problem = make_problem(objective, x, y, weight);
-  const auto outputs = make_outputs(objective, result);
+  auto outputs = make_outputs(objective, result);
+  if (objective.per_plane) {
+    outputs.plane_parts = plane_parts(problem, x);
+    result.plane_sums = torch::empty(
+        {problem.batch, problem.channels, outputs.plane_parts},
+        x.options().dtype(torch::kFloat64));
+    outputs.plane_sums = result.plane_sums.mutable_data_ptr<double>();
+  }
 #if defined(FUSED_SSIM_WITH_CUDA)
   if (x.is_cuda()) {
     cuda::run(problem, outputs, x.get_device());
