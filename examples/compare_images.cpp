@@ -1,4 +1,4 @@
-// SSIM, L1 and PSNR of two image files.
+// SSIM, MS-SSIM, L1 and PSNR of two image files.
 
 #include "device.h"
 #include "image_io.h"
@@ -9,9 +9,11 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 namespace {
@@ -25,11 +27,13 @@ struct CompareConfig {
   double sigma = 1.5;
   std::string device = "auto";
   std::string map;
+  bool ms_ssim = false;
   bool json = false;
 };
 
 struct Comparison {
   double ssim, l1, psnr;
+  std::optional<double> ms_ssim;
   torch::Tensor map; // [C, H, W]; without the border for padding valid
 };
 
@@ -50,6 +54,10 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
       "--map",
       config.map,
       "Write the SSIM map, 1 being white, to this PNG file");
+  app.add_flag(
+      "--ms-ssim",
+      config.ms_ssim,
+      "Print MS-SSIM too: 5 scales, windows inside the images only");
   app.add_flag("--json", config.json, "Print one JSON object");
   app.parse(argc, argv);
 
@@ -70,15 +78,41 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
 Comparison compare(
     const torch::Tensor& a, // [C, H, W]
     const torch::Tensor& b, // [C, H, W]
-    const fused_ssim::SSIMOptions& options) {
+    const fused_ssim::SSIMOptions& options,
+    bool with_ms_ssim) {
+  std::optional<double> ms_ssim;
+  if (with_ms_ssim) {
+    ms_ssim = fused_ssim::functional::ms_ssim(
+                  a,
+                  b,
+                  fused_ssim::MSSSIMOptions()
+                      .window_size(options.window_size())
+                      .sigma(options.sigma()))
+                  .item<double>();
+  }
   const auto error = a - b;
   const auto mean_squared_error = error.square().mean().item<double>();
   return {
       fused_ssim::functional::ssim(a, b, options).item<double>(),
       error.abs().mean().item<double>(),
       psnr(mean_squared_error),
+      ms_ssim,
       fused_ssim::functional::ssim(
           a, b, fused_ssim::SSIMOptions(options).reduction(torch::kNone))};
+}
+
+/// MS-SSIM needs a window at the coarsest scale.
+void check_holds_scales(const Image& image, int64_t window_size) {
+  const auto halvings = fused_ssim::MSSSIMOptions().weights().size() - 1;
+  const int64_t least = ((window_size - 1) << halvings) + 1;
+  const auto height = image.pixels.size(1), width = image.pixels.size(2);
+  if (std::min(height, width) < least) {
+    const auto size = std::to_string(least);
+    throw BadInput(
+        image.path + ": expected at least " + size + " x " + size +
+        " pixels with --ms-ssim, but got " + std::to_string(width) + " x " +
+        std::to_string(height));
+  }
 }
 
 /// Rounded to 9 significant digits.
@@ -95,6 +129,9 @@ void print_json(
   nlohmann::ordered_json object;
   object["ssim"] = rounded(result.ssim);
   object["dssim"] = rounded(1 - result.ssim);
+  if (result.ms_ssim) {
+    object["ms_ssim"] = rounded(*result.ms_ssim);
+  }
   object["l1"] = rounded(result.l1);
   object["psnr"] = rounded(result.psnr); // infinite, for equal images: null
   object["width"] = image.size(2);
@@ -111,6 +148,9 @@ void print_table(
     const Comparison& result) {
   std::printf("SSIM     %.9g\n", result.ssim);
   std::printf("D-SSIM   %.9g\n", 1 - result.ssim);
+  if (result.ms_ssim) {
+    std::printf("MS-SSIM  %.9g\n", *result.ms_ssim);
+  }
   std::printf("L1       %.9g\n", result.l1);
   std::printf("PSNR     %.9g dB\n", result.psnr);
   std::printf(
@@ -136,9 +176,13 @@ void compare_images(CLI::App& app, int argc, char** argv) {
   if (config.padding == "valid") {
     check_holds_window(a, config.window_size);
   }
+  if (config.ms_ssim) {
+    check_holds_scales(a, config.window_size);
+  }
 
   const auto pixels = a.pixels.to(device);
-  const auto result = compare(pixels, b.pixels.to(device), options);
+  const auto result =
+      compare(pixels, b.pixels.to(device), options, config.ms_ssim);
   if (!config.map.empty()) {
     save_image(config.map, result.map.mean(0, true));
   }
@@ -153,7 +197,8 @@ void compare_images(CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Compare two image files by SSIM, L1 and PSNR.", "compare_images");
+      "Compare two image files by SSIM, MS-SSIM, L1 and PSNR.",
+      "compare_images");
   app.set_version_flag("--version", fused_ssim::version());
   return run_program(app, [&] { compare_images(app, argc, argv); });
 }

@@ -209,6 +209,9 @@ TEST_F(BadInput, CompareRefuses) {
       {"@small.png", "@small.png", "--padding", "valid"},
       "small.png: expected at least 11 x 11 pixels");
   refuse(
+      {"@small.png", "@small.png", "--ms-ssim"},
+      "small.png: expected at least 161 x 161 pixels with --ms-ssim");
+  refuse(
       {"@good.png", "@good.png", "--padding", "full"}, "--padding: expected");
   refuse(
       {"@good.png", "@good.png", "--window-size", "10"},
