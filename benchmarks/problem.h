@@ -45,6 +45,7 @@ struct Problem {
   L1DSSIMLossOptions options;
 
   SSIMOptions ssim_options() const;
+  MSSSIMOptions ms_ssim_options() const;
 };
 
 /// The images are the same for each variant, except for rounding. They are made
