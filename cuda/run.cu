@@ -20,24 +20,6 @@ DeviceRegion on_device(const Region& region) {
       static_cast<int>(region.column_end)};
 }
 
-/// A View or MutableView with strides in bytes.
-template <typename ImageType, typename Data, typename ViewType>
-ImageType in_bytes(const ViewType& view) {
-  ImageType image{static_cast<Data*>(view.data), {}, view.element};
-  for (int i = 0; i < 4; ++i) {
-    image.stride[i] = view.stride[i] * bytes_of(view.element);
-  }
-  return image;
-}
-
-Image image_of(const View& view) {
-  return in_bytes<Image, const char>(view);
-}
-
-MutableImage image_of(const MutableView& view) {
-  return in_bytes<MutableImage, char>(view);
-}
-
 /// The weights without the images and channels that they are expanded over.
 WeightSumParams weight_sum_params(
     const Problem& problem,
@@ -54,6 +36,32 @@ WeightSumParams weight_sum_params(
   params.l1_region = on_device(l1_region(problem));
   params.partials = partials;
   return params;
+}
+
+/// Blocks for the whole problem.
+template <typename P>
+unsigned block_count(const Problem& problem, const DeviceScope& device) {
+  const int radius = problem.window.radius;
+  const int strip_width = P::strip_width(radius);
+  const Region& own = problem.own_region;
+  const std::int64_t strips = (own.columns() + strip_width - 1) / strip_width;
+  const std::int64_t rows =
+      problem.batch * problem.channels * strips * own.rows();
+  const std::int64_t sms = device.multiprocessors();
+  const auto blocks_of = [&](int least) { return (rows + least - 1) / least; };
+  // One block for each multiprocessor before a segment gets too long.
+  const std::int64_t wanted = std::max(
+      blocks_of(P::min_rows(radius)), std::min(blocks_of(P::kRows / 2), sms));
+  return static_cast<unsigned>(
+      std::min({wanted, sms * P::kBlocks, std::int64_t(kMaxBlocks)}));
+}
+
+template <typename T>
+int plane_parts(const Problem& problem, const DeviceScope& device) {
+  const std::int64_t blocks =
+      block_count<Policy<T, Mode::kGradient>>(problem, device);
+  return static_cast<int>(
+      std::max<std::int64_t>(blocks / (problem.batch * problem.channels), 1));
 }
 
 /// One call: the workspace, the order of the launches.
@@ -171,17 +179,13 @@ class Call {
     params.strips =
         (params.own_region.columns() + strip_width - 1) / strip_width;
     params.strip_length = own_rows + P::halo_rows(radius);
-    const std::int64_t rows = problem_.batch * problem_.channels *
-        params.strips * std::int64_t(own_rows);
-    const std::int64_t sms = device_.multiprocessors();
-    const auto blocks_of = [&](int least) {
-      return (rows + least - 1) / least;
-    };
-    // One block for each multiprocessor before a segment gets too long.
-    const std::int64_t wanted = std::max(
-        blocks_of(P::min_rows(radius)), std::min(blocks_of(P::kRows / 2), sms));
-    const auto blocks = static_cast<unsigned>(
-        std::min({wanted, sms * P::kBlocks, std::int64_t(kMaxBlocks)}));
+    auto blocks = block_count<P>(problem_, device_);
+    if (problem_.per_plane) {
+      params.plane_blocks = outputs_.plane_parts;
+      params.plane_sums = outputs_.plane_sums;
+      blocks = static_cast<unsigned>(
+          problem_.batch * problem_.channels * outputs_.plane_parts);
+    }
     if constexpr (P::kHasGradient) {
       launch_forward_backward(params, blocks);
     } else {
@@ -221,6 +225,13 @@ class Call {
 };
 
 } // namespace
+
+int plane_parts(const Problem& problem, int device) {
+  const DeviceScope scope(device);
+  return problem.input.element == Element::kFloat64
+      ? plane_parts<double>(problem, scope)
+      : plane_parts<float>(problem, scope);
+}
 
 void run(const Problem& problem, const Outputs& outputs, int device) {
   const DeviceScope scope(device);

@@ -7,7 +7,8 @@
 // channels of all images are laid end to end, and each block takes an equal length
 // of that: it marches down the end of one strip, down some whole ones perhaps, and
 // down the beginning of another. What it marches down at once, rows y0 .. y1 - 1 of
-// one strip, is a segment.
+// one strip, is a segment. Where sums are wanted for each image and channel, a block
+// takes its part of the strips of one.
 
 #include "blur.cuh"
 #include "device.cuh"
@@ -62,10 +63,14 @@ class Strip {
   /// Calls `run` for each of this block's segments.
   template <typename Run>
   __device__ __forceinline__ void for_each_segment(const Run& run) {
+    const bool by_plane = p.plane_blocks > 0;
+    const std::int64_t plane = by_plane ? blockIdx.x / p.plane_blocks : 0;
+    const unsigned blocks = by_plane ? p.plane_blocks : gridDim.x;
+    const unsigned block = by_plane ? blockIdx.x % p.plane_blocks : blockIdx.x;
     const std::int64_t length =
-        p.batch * p.channels * p.strips * p.strip_length;
-    const std::int64_t end = length * (blockIdx.x + 1) / gridDim.x;
-    std::int64_t at = length * blockIdx.x / gridDim.x;
+        (by_plane ? 1 : p.batch * p.channels) * p.strips * p.strip_length;
+    const std::int64_t end = length * (block + 1) / blocks;
+    std::int64_t at = length * block / blocks;
     while (at < end) {
       std::int64_t strip = at / p.strip_length;
       const int from = static_cast<int>(at - strip * p.strip_length);
@@ -73,6 +78,10 @@ class Strip {
           min(end - strip * p.strip_length, std::int64_t(p.strip_length)));
       at += to - from;
 
+      if (by_plane) {
+        strip = (plane / p.channels * p.strips + strip) * p.channels +
+            plane % p.channels;
+      }
       channel = static_cast<int>(strip % p.channels);
       strip /= p.channels;
       x0 = p.own_region.column_begin +
@@ -91,10 +100,12 @@ class Strip {
   }
 
   __device__ __forceinline__ void store_sums() {
-    if (p.partials != nullptr) {
+    if (p.partials != nullptr || p.plane_sums != nullptr) {
       const TermSums sums = {dssim_sum.value() * kValueScale, l1_sum.value()};
       const TermSums total = block_sum<0>(sums, scratch);
-      if (thread == 0) {
+      if (thread == 0 && p.plane_sums != nullptr) {
+        p.plane_sums[blockIdx.x] = total.dssim;
+      } else if (thread == 0) {
         p.partials[blockIdx.x] = total;
       }
     }
