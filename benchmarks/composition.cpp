@@ -15,10 +15,11 @@ torch::Tensor gaussian(std::int64_t size, double sigma) {
 
 /// The image with a batch dimension, in the type of the computation.
 torch::Tensor prepare(const torch::Tensor& image, torch::ScalarType type) {
-  auto result = image.to(type);
-  if (image.scalar_type() == torch::kUInt8) {
-    result = result / 255;
-  }
+  // Divided in float64 and then rounded: on CUDA, a float32 division by 255 is not
+  // correctly rounded, and one pixel's |x - y| may then have the other sign.
+  auto result = image.scalar_type() == torch::kUInt8
+      ? (image.to(torch::kFloat64) / 255).to(type)
+      : image.to(type);
   return result.dim() == 3 ? result.unsqueeze(0) : result;
 }
 
@@ -81,6 +82,11 @@ torch::Tensor ssim_map(
 
 torch::Tensor reduce(const torch::Tensor& map, const Problem& problem) {
   const auto& mask = problem.mask;
+  if (std::holds_alternative<torch::enumtype::kNone>(
+          problem.options.reduction())) {
+    const auto& result = mask.defined() ? map * mask : map;
+    return problem.input.dim() == 3 ? result.squeeze(0) : result;
+  }
   if (std::holds_alternative<torch::enumtype::kSum>(
           problem.options.reduction())) {
     return (mask.defined() ? map * mask : map).sum();
@@ -99,7 +105,13 @@ torch::Tensor composition_ssim(const Problem& problem) {
 torch::Tensor composition_loss(const Problem& problem) {
   const auto& options = problem.options;
   const Prepared prepared(problem);
-  const auto l1 = reduce((prepared.x - prepared.y).abs(), problem);
+  const auto l1 = reduce(
+      torch::smooth_l1_loss(
+          prepared.x,
+          prepared.y,
+          at::Reduction::None,
+          options.smooth_l1_beta()),
+      problem);
   const auto dssim =
       reduce(1 - ssim_map(prepared.x, prepared.y, options), problem);
   return options.l1_weight() * l1 + options.dssim_weight() * dssim;

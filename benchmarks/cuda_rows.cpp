@@ -197,21 +197,51 @@ void add_cuda_rows(const Scale& scale) {
     add("composition_value", composition_value, shape);
     add("composition_step", composition_step, shape);
   }
+  // What trainers hand over, at every size.
+  for (const Shape& shape : scale.shapes) {
+    for (const auto variant :
+         {Variant::kPermuted,
+          Variant::kMask,
+          Variant::kPermutedMask,
+          Variant::kPermutedUInt8Target,
+          Variant::kPermutedMaskUInt8Target}) {
+      add("value_and_grad", value_and_grad, shape, variant);
+    }
+    for (const auto variant :
+         {Variant::kPermuted, Variant::kMask, Variant::kPermutedMask}) {
+      add("value", value, shape, variant);
+    }
+    add("autograd_step", autograd_step, shape, Variant::kBothGradients);
+    add("value", value, shape, Variant::kMap);
+    add("autograd_step", autograd_step, shape, Variant::kMap);
+  }
   for (const auto variant :
        {Variant::kUInt8Target,
-        Variant::kPermuted,
+        Variant::kUInt8HWC,
+        Variant::kUInt8RGBA,
         Variant::kBFloat16,
         Variant::kFloat16,
         Variant::kFloat64,
-        Variant::kMask,
+        Variant::kSmoothL1,
+        Variant::kErrorMap,
+        Variant::kErrorMapOfLoss,
+        Variant::kWindow3,
+        Variant::kWindow5,
         Variant::kWindow7,
+        Variant::kWindow9,
+        Variant::kWindow13,
+        Variant::kWindow15,
+        Variant::kWindow17,
+        Variant::kWindow19,
         Variant::kWindow31}) {
     add("value_and_grad", value_and_grad, scale.variants_at, variant);
+    add("value", value, scale.variants_at, variant);
   }
-  add("autograd_step",
-      autograd_step,
-      scale.variants_at,
-      Variant::kBothGradients);
+  if (!is_smoke) {
+    const Shape batch = {32, 3, 128, 128};
+    add("value_and_grad", value_and_grad, batch);
+    add("value_and_grad", value_and_grad, batch, Variant::kPermuted);
+  }
   for (const Shape& shape : {scale.shapes.front(), scale.variants_at}) {
     add_host("host_autograd_step", autograd_step, shape);
     add_host("host_empty_step", empty_step, shape);

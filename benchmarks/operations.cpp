@@ -8,7 +8,8 @@ namespace F = fused_ssim::functional;
 
 std::int64_t Result::bytes() const {
   std::int64_t sum = 0;
-  for (const auto& tensor : {value, grad_input, grad_target, image}) {
+  for (const auto& tensor :
+       {value, grad_input, grad_target, image, error_map}) {
     sum += tensor.defined() ? static_cast<std::int64_t>(tensor.nbytes()) : 0;
   }
   return sum;
@@ -31,8 +32,12 @@ Result value(const Problem& problem) {
 
 Result value_and_grad(const Problem& problem) {
   const auto result = F::l1_dssim_value_and_grad(
-      problem.input, problem.target, problem.options, problem.mask);
-  return {result.loss, result.grad, {}, {}};
+      problem.input,
+      problem.target,
+      problem.options,
+      problem.mask,
+      problem.error_map);
+  return {result.loss, result.grad, {}, {}, result.error_map};
 }
 
 Result autograd_step(const Problem& problem) {

@@ -6,9 +6,10 @@ namespace fused_ssim::bench {
 
 /// The results of an operation; undefined where it computes none.
 struct Result {
-  torch::Tensor value; // []
+  torch::Tensor value; // [], or the map as the images
   torch::Tensor grad_input, grad_target; // as the images
   torch::Tensor image; // the copy
+  torch::Tensor error_map = {}; // where the problem asks for one
 
   /// Bytes of the defined tensors.
   std::int64_t bytes() const;
@@ -33,7 +34,13 @@ template <typename Loss>
 Result step(const Problem& problem, const Loss& loss) {
   torch::Tensor input = problem.input, target = problem.target;
   const torch::Tensor value = loss();
-  value.backward();
+  // A map's upstream gradient: that of its mean, as a tensor of its own.
+  if (value.dim() > 0) {
+    value.backward(
+        at::full_like(value, 1.0 / static_cast<double>(value.numel())));
+  } else {
+    value.backward();
+  }
   const Result result = {value.detach(), input.grad(), target.grad(), {}};
   input.mutable_grad() = torch::Tensor();
   if (target.requires_grad()) {

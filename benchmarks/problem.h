@@ -25,13 +25,29 @@ struct Shape {
 enum class Variant {
   kFloat32,
   kUInt8Target,
+  kUInt8HWC, // [H, W, 3] in memory
+  kUInt8RGBA, // [H, W, 4] in memory, seen as three channels
   kPermuted,
   kBFloat16,
   kFloat16,
   kFloat64,
   kMask,
+  kPermutedMask,
+  kPermutedUInt8Target,
+  kPermutedMaskUInt8Target,
   kBothGradients,
+  kMap,
+  kSmoothL1,
+  kErrorMap, // in value_and_grad: ErrorMap::kDSSIM
+  kErrorMapOfLoss, // ErrorMap::kLoss
+  kWindow3,
+  kWindow5,
   kWindow7,
+  kWindow9,
+  kWindow13,
+  kWindow15,
+  kWindow17,
+  kWindow19,
   kWindow31,
 };
 
@@ -43,6 +59,7 @@ struct Problem {
   torch::Tensor target; // as input, or uint8; requires grad for kBothGradients
   torch::Tensor mask; // [H, W], or undefined
   L1DSSIMLossOptions options;
+  ErrorMap error_map = ErrorMap::kNone;
 
   SSIMOptions ssim_options() const;
   MSSSIMOptions ms_ssim_options() const;

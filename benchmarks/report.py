@@ -51,13 +51,14 @@ def kibibytes(x):
 
 
 def variants(wanted, run, threads, limits):
-    """The time of each variant over that of float32."""
-    for variant, limit in limits.items():
+    """The time of each variant over that of float32, and of RGBA over that of HWC bytes."""
+    where = f"{AT}, threads {threads}" if run.device == "cpu" else AT
+    for variant, limit in {**limits, "uint8_rgba": 1.10}.items():
         operation = "autograd_step" if variant == "both_gradients" else "value_and_grad"
-        seen = ratio(run.seconds(operation, AT, variant, threads), run.seconds(operation, AT, "float32", threads))
-        where = f"{AT}, threads {threads}" if run.device == "cpu" else AT
+        base = "uint8_hwc" if variant == "uint8_rgba" else "float32"
+        seen = ratio(run.seconds(operation, AT, variant, threads), run.seconds(operation, AT, base, threads))
         # Rounded, because the third digit does not matter.
-        wanted(f"{variant} / float32", where, seen and round(seen, 2), limit, True, times)
+        wanted(f"{variant} / {base}", where, seen and round(seen, 2), limit, True, times)
 
 
 def ms_ssim(wanted, run, threads):
@@ -116,6 +117,7 @@ def cpu_wanted(run):
         limits = {
             "uint8_target": 1.10, "permuted": 1.25, "bfloat16": 1.25, "float16": 1.25, "mask": 1.20,
             "both_gradients": 1.40, "window_7": 1.00, "window_31": 31 / 11,
+            "error_map": 1.15, "error_map_of_loss": 1.15, "smooth_l1": 1.05,
         }  # fmt: skip
         variants(wanted, run, threads, limits)
         ms_ssim(wanted, run, threads)
@@ -126,16 +128,20 @@ def cuda_wanted(run):
     wanted = Wanted()
     limits = {
         "value_and_grad": {
-            "256x256": 16, "545x980": 35, "1080x1920": 75, "2160x3840": 240, "5x5x1080x1920": 560,
+            "64x64": 18, "256x256": 22, "545x980": 38, "1080x1920": 75, "2160x3840": 240, "5x5x1080x1920": 560,
+            "32x3x128x128": 55,
         },
-        "value": {"545x980": 20, "1080x1920": 40, "2160x3840": 125},
+        "value": {"545x980": 20, "1080x1920": 40, "2160x3840": 115},
     }  # fmt: skip
     for operation, shapes in limits.items():
         for shape, limit in shapes.items():
             wanted(operation, shape, run.seconds(operation, shape), limit * 1e-6, True, microseconds)
     limits = {
-        "uint8_target": 1.00, "float16": 1.00, "bfloat16": 1.00, "permuted": 1.15, "mask": 1.15,
-        "both_gradients": 1.35,
+        "uint8_target": 1.00, "float16": 1.00, "bfloat16": 1.00, "permuted": 1.10, "mask": 1.15,
+        "permuted_mask": 1.20, "permuted_uint8_target": 1.20, "permuted_mask_uint8_target": 1.20,
+        "both_gradients": 1.20, "window_3": 1.10, "window_5": 1.10, "window_7": 1.10, "window_9": 1.10,
+        "window_13": 1.10, "window_15": 1.10, "window_17": 1.10, "window_19": 1.80, "window_31": 1.80,
+        "error_map": 1.15, "error_map_of_loss": 1.15, "smooth_l1": 1.05,
     }  # fmt: skip
     variants(wanted, run, 1, limits)
     ms_ssim(wanted, run, 1)

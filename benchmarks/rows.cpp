@@ -76,11 +76,11 @@ Operation composition_of(const Row& row) {
 
 std::optional<Scale> scale_named(const std::string& name) {
   const Shape tiny = {1, 3, 64, 64}, small = {1, 3, 256, 256},
-              medium = {1, 3, 545, 980}, full_hd = {1, 3, 1080, 1920},
-              ultra_hd = {1, 3, 2160, 3840};
+              medium = {1, 3, 545, 980}, odd = {1, 3, 1085, 1471},
+              full_hd = {1, 3, 1080, 1920}, ultra_hd = {1, 3, 2160, 3840};
   if (name == "full") {
     return Scale{
-        {tiny, small, medium, full_hd, ultra_hd}, full_hd, 15, 3, 0.04};
+        {tiny, small, medium, odd, full_hd, ultra_hd}, full_hd, 15, 3, 0.04};
   }
   if (name == "quick") {
     return Scale{{tiny, medium, full_hd}, full_hd, 5, 1, 0.02};
@@ -117,7 +117,7 @@ void count(benchmark::State& state, const Row& row) {
   if (row.extra_bytes.has_value()) {
     state.counters["extra_bytes"] = static_cast<double>(*row.extra_bytes);
   }
-  if (row.last.value.defined()) {
+  if (row.last.value.defined() && row.last.value.dim() == 0) {
     state.counters["result"] = row.last.value.item<double>();
   }
 }
@@ -156,11 +156,16 @@ void add_cpu_rows(const Scale& scale) {
     }
     for (const auto variant :
          {Variant::kUInt8Target,
+          Variant::kUInt8HWC,
+          Variant::kUInt8RGBA,
           Variant::kPermuted,
           Variant::kBFloat16,
           Variant::kFloat16,
           Variant::kFloat64,
           Variant::kMask,
+          Variant::kSmoothL1,
+          Variant::kErrorMap,
+          Variant::kErrorMapOfLoss,
           Variant::kWindow7,
           Variant::kWindow31}) {
       add("value_and_grad",

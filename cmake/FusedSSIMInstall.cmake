@@ -23,6 +23,22 @@ install(FILES
   include/fused_ssim/version.h
   "${PROJECT_BINARY_DIR}/include/fused_ssim/export.h"
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fused_ssim)
+if(FUSED_SSIM_WITH_DISTRIBUTED)
+  # It finds the library beside it.
+  set_target_properties(fused_ssim_distributed PROPERTIES
+    INSTALL_RPATH "$ORIGIN"
+    INSTALL_RPATH_USE_LINK_PATH ON)
+  install(TARGETS fused_ssim_distributed
+    EXPORT fused_ssimTargets
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(FILES
+    include/fused_ssim/distributed.h
+    "${PROJECT_BINARY_DIR}/include/fused_ssim/distributed_export.h"
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fused_ssim)
+endif()
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/fused_ssim)
 
 set(fused_ssim_package ${CMAKE_INSTALL_LIBDIR}/cmake/fused_ssim)

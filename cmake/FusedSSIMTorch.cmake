@@ -57,32 +57,57 @@ function(_fused_ssim_torch_version result includes)
   set(${result} "" PARENT_SCOPE)
 endfunction()
 
-# The CUDA runtime. LibTorch's wheels and archives bring it along; it is the one that
-# the process will load, so it is the one to link. Otherwise LibTorch uses the system's.
-# A parent that links the runtime of a toolkit gets no second path to it.
-function(_fused_ssim_torch_cudart result prefix)
-  if(TARGET CUDA::cudart)
-    get_target_property(found CUDA::cudart IMPORTED_LOCATION)
-    set(${result} "${found}" PARENT_SCOPE)
-    return()
+# The CUDA runtime that `library`, libc10_cuda, asks the loader for, and so the one that
+# LibTorch was built with, whatever lies beside it: its file name, such as
+# libcudart.so.13, and its major version.
+function(_fused_ssim_torch_cudart_name result_name result_major library)
+  set(name)
+  set(major)
+  string(REGEX REPLACE "\\.lib$" ".dll" library "${library}") # Windows: beside it
+  file(STRINGS "${library}" names
+    REGEX "^(libcudart[^/ ]*\\.so\\.|cudart64_)[0-9]+[.0-9]*(dll)?$")
+  if(names MATCHES "(\\.so\\.|cudart64_)([0-9]+)")
+    set(major ${CMAKE_MATCH_2})
+    list(GET names 0 name)
   endif()
-  file(GLOB found
-    "${prefix}/lib/libcudart*.so*"
-    "${prefix}/../nvidia/cu[0-9]*/lib/libcudart.so.*"
-    "${prefix}/../nvidia/cuda_runtime/lib/libcudart.so.*")
-  if(found)
-    list(GET found 0 found)
-    get_filename_component(found "${found}" ABSOLUTE)
+  set(${result_name} "${name}" PARENT_SCOPE)
+  set(${result_major} "${major}" PARENT_SCOPE)
+endfunction()
+
+# The file of the CUDA runtime `name`. LibTorch's wheels and archives bring it along; it
+# is the one that the process will load, so it is the one to link. Otherwise it is the
+# system's.
+function(_fused_ssim_torch_cudart result prefix name major)
+  if(WIN32)
+    set(name cudart) # the import library has no version in its name
+  endif()
+  unset(_fused_ssim_found CACHE)
+  foreach(where
+      "HINTS;${prefix}/lib;${prefix}/../nvidia/cu${major}/lib;${prefix}/../nvidia/cuda_runtime/lib;NO_DEFAULT_PATH"
+      "HINTS;ENV;CUDA_HOME;ENV;CUDA_PATH;PATHS;/usr/local/cuda;/usr/local/cuda-${major};PATH_SUFFIXES;lib64;lib;lib/x64")
+    find_library(_fused_ssim_found NAMES "${name}" ${where})
+  endforeach()
+  set(${result} "${_fused_ssim_found}" PARENT_SCOPE)
+  unset(_fused_ssim_found CACHE)
+endfunction()
+
+# Whoever links `target` links `library`, and keeps it although no symbol of it may be
+# used: --as-needed, which Ubuntu's compilers imply, would drop it. By options, which
+# CMake quotes, unlike flags among the libraries, and which it does not read: it knows
+# no order of the folders of two CUDA toolkits that is right for both.
+function(_fused_ssim_link_needed target library)
+  if(UNIX AND NOT APPLE)
+    _fused_ssim_linker_option(${target} "--push-state,--no-as-needed,${library},--pop-state")
   else()
-    unset(_fused_ssim_found CACHE)
-    find_library(_fused_ssim_found cudart
-      HINTS ENV CUDA_HOME ENV CUDA_PATH
-      PATHS /usr/local/cuda
-      PATH_SUFFIXES lib64 lib lib/x64)
-    set(found "${_fused_ssim_found}")
-    unset(_fused_ssim_found CACHE)
+    set_property(TARGET ${target} APPEND PROPERTY INTERFACE_LINK_LIBRARIES "${library}")
   endif()
-  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+# Not when device code is linked, where nvcc would take the option apart.
+function(_fused_ssim_linker_option target option)
+  string(REPLACE "," "$<COMMA>" option "${option}")
+  set_property(TARGET ${target} APPEND PROPERTY
+    INTERFACE_LINK_OPTIONS "$<HOST_LINK:LINKER:${option}>")
 endfunction()
 
 # fused_ssim_find_torch([fallback]): defines the targets, for the LibTorch that the
@@ -94,7 +119,8 @@ endfunction()
 #   fused_ssim_TORCH_VERSION  such as 2.11.0
 #   fused_ssim_TORCH_STANDARD the C++ standard that its headers ask for, such as 17
 #   fused_ssim_TORCH_ABI      _GLIBCXX_USE_CXX11_ABI of LibTorch; empty without libstdc++
-#   fused_ssim_TORCH_CUDART   the CUDA runtime to link; false where LibTorch has no CUDA
+#   fused_ssim_TORCH_CUDA     major version of the CUDA that it was built with; empty
+#                             without CUDA
 function(fused_ssim_find_torch)
   set(fused_ssim_TORCH_ERROR "" PARENT_SCOPE)
   _fused_ssim_locate_torch(dir)
@@ -151,33 +177,36 @@ python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints" PARENT_S
     set(abi 1)
   endif()
 
-  # libtorch itself holds no symbol, but loads the CUDA part of LibTorch: --as-needed,
-  # which Ubuntu's compilers imply, must not drop it.
-  if(UNIX AND NOT APPLE)
-    set(torch "-Wl,--push-state,--no-as-needed,${torch},--pop-state")
-  endif()
   if(NOT TARGET fused_ssim::torch)
     add_library(fused_ssim::torch INTERFACE IMPORTED GLOBAL)
     set_target_properties(fused_ssim::torch PROPERTIES
       INTERFACE_INCLUDE_DIRECTORIES "${includes}"
       INTERFACE_COMPILE_FEATURES cxx_std_${standard}
-      INTERFACE_LINK_LIBRARIES "${torch};${torch_cpu};${c10}")
+      INTERFACE_LINK_LIBRARIES "${torch_cpu};${c10}")
+    # It holds no symbol, but loads the CUDA part of LibTorch.
+    _fused_ssim_link_needed(fused_ssim::torch "${torch}")
     if(NOT abi STREQUAL "")
       set_property(TARGET fused_ssim::torch PROPERTY
         INTERFACE_COMPILE_DEFINITIONS _GLIBCXX_USE_CXX11_ABI=${abi})
     endif()
   endif()
 
-  set(cudart "")
+  set(cuda "")
   _fused_ssim_torch_library(torch_cuda "${prefix}" torch_cuda)
   _fused_ssim_torch_library(c10_cuda "${prefix}" c10_cuda)
   if(torch_cuda AND c10_cuda)
-    _fused_ssim_torch_cudart(cudart "${prefix}")
-  endif()
-  if(cudart AND NOT TARGET fused_ssim::torch_cuda)
-    add_library(fused_ssim::torch_cuda INTERFACE IMPORTED GLOBAL)
-    set_target_properties(fused_ssim::torch_cuda PROPERTIES
-      INTERFACE_LINK_LIBRARIES "${torch_cuda};${c10_cuda};${cudart};fused_ssim::torch")
+    _fused_ssim_torch_cudart_name(name cuda "${c10_cuda}")
+    _fused_ssim_torch_cudart(cudart "${prefix}" "${name}" "${cuda}")
+    if(cudart AND NOT TARGET fused_ssim::torch_cuda)
+      add_library(fused_ssim::torch_cuda INTERFACE IMPORTED GLOBAL)
+      set_target_properties(fused_ssim::torch_cuda PROPERTIES
+        INTERFACE_LINK_LIBRARIES "${torch_cuda};${c10_cuda};fused_ssim::torch")
+      _fused_ssim_link_needed(fused_ssim::torch_cuda "${cudart}")
+      if(UNIX AND NOT APPLE)
+        get_filename_component(folder "${cudart}" DIRECTORY)
+        _fused_ssim_linker_option(fused_ssim::torch_cuda "-rpath,${folder}")
+      endif()
+    endif()
   endif()
 
   set(fused_ssim_TORCH_DIR "${dir}" PARENT_SCOPE)
@@ -185,5 +214,5 @@ python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints" PARENT_S
   set(fused_ssim_TORCH_VERSION ${version} PARENT_SCOPE)
   set(fused_ssim_TORCH_STANDARD ${standard} PARENT_SCOPE)
   set(fused_ssim_TORCH_ABI "${abi}" PARENT_SCOPE)
-  set(fused_ssim_TORCH_CUDART "${cudart}" PARENT_SCOPE)
+  set(fused_ssim_TORCH_CUDA "${cuda}" PARENT_SCOPE)
 endfunction()

@@ -90,6 +90,9 @@ struct DeviceMath<float> {
     return fmaf(-a, b, c);
   }
   /// One instruction, within 1 ulp; the correctly rounded one takes eight.
+  static __device__ __forceinline__ float min(float a, float b) {
+    return fminf(a, b); // b, if a is NaN
+  }
   static __device__ __forceinline__ float reciprocal(float a) {
 #if defined(__CUDA_ARCH__)
     float result;
@@ -111,6 +114,9 @@ struct DeviceMath<double> {
   }
   static __device__ __forceinline__ double fnma(double a, double b, double c) {
     return ::fma(-a, b, c);
+  }
+  static __device__ __forceinline__ double min(double a, double b) {
+    return ::fmin(a, b); // b, if a is NaN
   }
   static __device__ __forceinline__ double reciprocal(double a) {
     return 1.0 / a;

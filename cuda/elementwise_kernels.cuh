@@ -70,9 +70,14 @@ __global__ void __launch_bounds__(kElementwiseThreads)
         w = value(p.weight);
       }
       const T d = (value(p.input) - value(p.target)) * p.inverse_unit;
-      const T term = w != T(0) ? w * fabs(d) : T(0);
+      T size = fabs(d), slope = T(1);
+      if (p.smooth_l1.beta > T(0)) {
+        slope = p.smooth_l1.template slope<DeviceMath<T>>(size);
+        size = p.smooth_l1.template value<DeviceMath<T>>(size);
+      }
+      const T term = w != T(0) ? w * size : T(0);
       l1_sum.add(term);
-      const T sign = d > T(0) ? T(1) : d < T(0) ? T(-1) : T(0);
+      const T sign = d > T(0) ? slope : d < T(0) ? -slope : T(0);
       const T gradient = w * static_cast<T>(factors.l1) * sign;
       store(p.grad_input, row, column, gradient);
       store(p.grad_target, row, column, -gradient);
@@ -95,32 +100,48 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   }
 }
 
-/// The sums of the weights over both regions.
-__global__ void __launch_bounds__(kElementwiseThreads)
-    weight_sum_kernel(const WeightSumParams p) {
+/// The sums of the weights over both regions. Few values are added up in T, all others
+/// in double.
+template <typename T>
+__device__ __forceinline__ WeightSums sum_weights(const WeightSumParams& p) {
   // Several loads in flight for each thread.
   constexpr int kUnroll = 4;
   WeightSums sums;
   for_each_row(p, [&](std::int64_t image, int channel, int row) {
-    const bool in_ssim = p.ssim_region.has_row(row);
-    const bool in_l1 = p.l1_region.has_row(row);
     const int step = blockDim.x;
-    for (int first = threadIdx.x; first < p.width; first += kUnroll * step) {
-      double w[kUnroll];
-      load_values(
-          p.weight.at(image, channel, row, first),
-          step * p.weight.stride[3],
-          p.weight.element,
-          span_of<kUnroll>(0, (p.width - first + step - 1) / step),
-          w);
-#pragma unroll
-      for (int i = 0; i < kUnroll; ++i) {
-        const int column = first + i * step;
-        sums.ssim += in_ssim && p.ssim_region.has_column(column) ? w[i] : 0;
-        sums.l1 += in_l1 && p.l1_region.has_column(column) ? w[i] : 0;
+    const auto add_up = [&](const DeviceRegion& region, double& sum) {
+      if (!region.has_row(row)) {
+        return;
       }
+      for (int first = region.column_begin + static_cast<int>(threadIdx.x);
+           first < region.column_end;
+           first += kUnroll * step) {
+        T w[kUnroll];
+        load_values(
+            p.weight.at(image, channel, row, first),
+            step * p.weight.stride[3],
+            p.weight.element,
+            span_of<kUnroll>(0, (region.column_end - first + step - 1) / step),
+            w);
+        sum += (w[0] + w[1]) + (w[2] + w[3]);
+      }
+    };
+    add_up(p.ssim_region, sums.ssim);
+    if (!p.same_regions) {
+      add_up(p.l1_region, sums.l1);
     }
   });
+  if (p.same_regions) {
+    sums.l1 = sums.ssim;
+  }
+  return sums;
+}
+
+__global__ void __launch_bounds__(kElementwiseThreads)
+    weight_sum_kernel(const __grid_constant__ WeightSumParams p) {
+  const WeightSums sums = p.weight.element == Element::kFloat64
+      ? sum_weights<double>(p)
+      : sum_weights<float>(p);
   const WeightSums total = block_sum<0>(sums, sums_scratch<WeightSums>());
   if (threadIdx.x == 0) {
     p.partials[blockIdx.x] = total;
@@ -130,12 +151,17 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 /// One block: from the blocks' sums to the scalars of backend.h.
 __global__ void __launch_bounds__(kElementwiseThreads)
     finish_kernel(const FinishParams p) {
+  const bool first = is_good(p.first_try);
+  const auto* const ssim = first ? p.first_try.partials : p.ssim_partials;
+  const int ssim_blocks = first ? p.first_try.blocks : p.ssim_blocks;
+  const auto* const l1 = p.l1_of_ssim ? ssim : p.l1_partials;
+  const int l1_blocks = p.l1_of_ssim ? ssim_blocks : p.l1_blocks;
   TermSums sums;
-  for (int i = threadIdx.x; i < p.ssim_blocks; i += blockDim.x) {
-    sums.dssim += p.ssim_partials[i].dssim;
+  for (int i = threadIdx.x; i < ssim_blocks; i += blockDim.x) {
+    sums.dssim += ssim[i].dssim;
   }
-  for (int i = threadIdx.x; i < p.l1_blocks; i += blockDim.x) {
-    sums.l1 += p.l1_partials[i].l1;
+  for (int i = threadIdx.x; i < l1_blocks; i += blockDim.x) {
+    sums.l1 += l1[i].l1;
   }
   sums = block_sum<0>(sums, sums_scratch<TermSums>());
   const WeightSums weights =
@@ -157,6 +183,12 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   write(p.value, scalars.value);
   write(p.l1, scalars.l1);
   write(p.ssim, scalars.ssim);
+  if (p.term_sums != nullptr) {
+    *p.term_sums = sums;
+  }
+  if (p.weight_sums != nullptr) {
+    *p.weight_sums = weights;
+  }
 }
 
 /// data *= factor; a factor of 1, the usual one, leaves the data alone.

@@ -266,12 +266,20 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       push_columns<false, false>(row); // no gradient needs these rows
     } else if (!p.map_region.has_column(map_column())) {
       clear_columns();
+    } else if (writes_error_map()) {
+      if constexpr (kMode == Mode::kGradient) {
+        push_columns<true, true, true>(row);
+      }
     } else if (
         row >= p.map_region.row_begin && row + kRows <= p.map_region.row_end) {
       push_columns<true, false>(row);
     } else {
       push_columns<true, true>(row);
     }
+  }
+
+  __device__ __forceinline__ bool writes_error_map() const {
+    return kMode == Mode::kGradient && p.error_map.data != nullptr;
   }
 
   __device__ __forceinline__ void clear_columns() {
@@ -284,17 +292,27 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     }
   }
 
-  /// kBorder: some of the rows are not the map's.
-  template <bool kWithPartials, bool kBorder>
+  /// kBorder: some of the rows are not the map's. kError: the map of errors is written.
+  /// As a branch in the loop that would take 50 % more instructions, with or without
+  /// a map.
+  template <bool kWithPartials, bool kBorder, bool kError = false>
   __device__ __forceinline__ void push_columns(int row) {
     Raw<T> raw[kRows];
     T w[kRows];
     const Span inside = span_of<kRows>(
         p.map_region.row_begin - row, p.map_region.row_end - row);
     const Span own = span_of<kRows>(y0 - row, y1 - row);
+    const int own_column = thread - radius;
+    const bool is_own_column = own_column >= 0 && own_column < own_columns;
     if constexpr (kWithPartials) {
       this->load_weights(row, map_column(), p.weight.stride[2], inside, raw);
       this->convert_weights(raw, w);
+    }
+    // The map of errors, of these rows those that are stored.
+    const Span stored = {is_own_column ? own.bits & inside.bits : 0};
+    T error[kRows];
+    if constexpr (kError) {
+      find_error_of_l1(row, stored, error);
     }
     T sum = T(0);
 #pragma unroll
@@ -312,8 +330,16 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
         // Where the weight is 0, nothing counts, not even a NaN.
         const bool here = (!kBorder || inside.has(i)) &&
             (!this->has_weights() || w[i] != T(0));
+        const T dssim_half = pixel.dssim_half();
         if (here && own.has(i)) {
-          sum += w[i] * pixel.dssim_half();
+          sum += w[i] * dssim_half;
+        }
+        if constexpr (kError) {
+          const T part =
+              p.error_is_contrast_structure ? pixel.vd_ratio : dssim_half;
+          error[i] = p.error_ssim != T(0)
+              ? Math::fma(p.error_ssim, part, error[i])
+              : error[i];
         }
         const Partials<T> d = pixel.partials();
         const T partials[4] = {d.ms + d.md, d.ss, d.dd, d.ms - d.md};
@@ -325,9 +351,52 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       }
     }
     if constexpr (kWithPartials) {
-      const int own_column = thread - radius;
-      this->dssim_sum.add(
-          own_column >= 0 && own_column < own_columns ? sum : T(0));
+      this->dssim_sum.add(is_own_column ? sum : T(0));
+    }
+    if constexpr (kError) {
+      store_values(
+          p.error_map.at(
+              image,
+              channel,
+              row - p.map_region.row_begin,
+              map_column() - p.map_region.column_begin),
+          p.error_map.stride[2],
+          Images::input(p.error_map.element),
+          stored,
+          error);
+    }
+  }
+
+  /// L1's part in the map of errors, in rows from `row` on of this thread's column. The
+  /// images are read again, from the cache.
+  __device__ __forceinline__ void find_error_of_l1(
+      int row,
+      const Span& stored,
+      T (&error)[kRows]) const {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      error[i] = T(0);
+    }
+    if (p.error_l1 == T(0)) {
+      return;
+    }
+    T x[kRows], y[kRows];
+    const auto read = [&](const Image& of, Element type, T(&pixels)[kRows]) {
+      load_values(
+          of.at(image, channel, row, map_column()),
+          of.stride[2],
+          type,
+          stored,
+          pixels);
+    };
+    read(p.input, this->input_type(), x);
+    read(p.target, this->target_type(), y);
+    const bool smooth = p.smooth_l1.beta > T(0);
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      const T size = fabs(x[i] * p.inverse_unit - y[i] * p.inverse_unit);
+      error[i] =
+          p.error_l1 * (smooth ? p.smooth_l1.template value<Math>(size) : size);
     }
   }
 
@@ -340,7 +409,8 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     load_columns(
         p.target, this->target_type(), row, x0, output_columns(), target_again);
     const bool own_row = row >= y0 && row < y1;
-    const Span own = {own_row ? output_columns().bits : 0};
+    const bool stored = own_row && p.grad_input.data != nullptr;
+    const Span own = {stored ? output_columns().bits : 0};
     const Span in_l1 = {
         own_row && p.l1_region.has_row(row) ? l1_columns().bits : 0};
     this->template load_weights<kDense>(
@@ -357,8 +427,24 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       x[i] *= p.inverse_unit;
       y[i] *= p.inverse_unit;
       w[i] = in_l1.has(i) ? w[i] : T(0);
+    }
+    const auto add = [&](int i, const T& size) {
       if (!this->has_weights() || w[i] != T(0)) {
-        sum = Math::fma(w[i], fabs(x[i] - y[i]), sum);
+        sum = Math::fma(w[i], size, sum);
+      }
+    };
+    if (p.smooth_l1.beta > T(0)) {
+      // The slope goes into the weight, for the gradient below.
+#pragma unroll
+      for (int i = 0; i < kOutputs; ++i) {
+        const T size = fabs(x[i] - y[i]);
+        add(i, p.smooth_l1.template value<Math>(size));
+        w[i] *= p.smooth_l1.template slope<Math>(size);
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kOutputs; ++i) {
+        add(i, fabs(x[i] - y[i]));
       }
     }
     this->l1_sum.add(sum);

@@ -3,6 +3,7 @@
 // The launches: each in the one .cu file that holds its kernels, so that these
 // compile side by side.
 
+#include "banded_policy.h"
 #include "params.h"
 #include "policy.h"
 
@@ -15,6 +16,10 @@ void launch_forward(const SSIMParams<T>& params, unsigned blocks);
 /// kBothGradients if `params.grad_target` is there, else kGradient.
 template <typename T>
 void launch_forward_backward(const SSIMParams<T>& params, unsigned blocks);
+
+/// For devices that have what matrix.cuh wants.
+template <Mode kMode>
+void launch_banded(const BandedParams& params, unsigned blocks);
 
 template <typename T>
 void launch_l1(const SSIMParams<T>& params, unsigned blocks);

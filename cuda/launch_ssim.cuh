@@ -9,10 +9,6 @@
 
 namespace fused_ssim::detail::cuda {
 
-/// The window of 11 has kernels of its own; others share one that takes the radius
-/// at run time.
-constexpr int kCommonRadius = 5;
-
 template <typename T, int kRadius, Mode kMode, typename Images>
 using Kernel = std::conditional_t<
     Policy<T, kMode>::kHasGradient,
@@ -22,7 +18,13 @@ using Kernel = std::conditional_t<
 template <typename T, int kRadius, Mode kMode, typename Images>
 __global__ void __launch_bounds__(
     Policy<T, kMode>::kThreads,
-    Policy<T, kMode>::kBlocks) ssim_kernel(const SSIMParams<T> params) {
+    Policy<T, kMode>::kBlocks)
+    ssim_kernel(const __grid_constant__ SSIMParams<T> params) {
+  if constexpr (std::is_same_v<Images, AnyImages>) {
+    if (is_good(params.first_try)) {
+      return;
+    }
+  }
   Kernel<T, kRadius, kMode, Images>(params).run();
 }
 
@@ -80,19 +82,25 @@ bool launch_common(const SSIMParams<float>& params, unsigned blocks) {
   using Permuted = KnownImages<kFloat, kFloat, false, false>;
   if constexpr (kMode == Mode::kSums || kMode == Mode::kGradient) {
     using Weighted = KnownImages<kFloat, kFloat, true, kDense>;
+    using PermutedWeighted = KnownImages<kFloat, kFloat, true, false>;
     using Bytes = KnownImages<kFloat, kByte, false, kDense>;
+    using PermutedBytes = KnownImages<kFloat, kByte, false, false>;
+    using PermutedWeightedBytes = KnownImages<kFloat, kByte, true, false>;
     using Half = KnownImages<kHalf, kHalf, false, kDense>;
     using BFloat = KnownImages<kBFloat, kBFloat, false, kDense>;
     return launch_if_known<kMode, Plain>(params, blocks) ||
         launch_if_known<kMode, Permuted>(params, blocks) ||
         launch_if_known<kMode, Weighted>(params, blocks) ||
+        launch_if_known<kMode, PermutedWeighted>(params, blocks) ||
         launch_if_known<kMode, Bytes>(params, blocks) ||
+        launch_if_known<kMode, PermutedBytes>(params, blocks) ||
+        launch_if_known<kMode, PermutedWeightedBytes>(params, blocks) ||
         launch_if_known<kMode, Half>(params, blocks) ||
         launch_if_known<kMode, BFloat>(params, blocks);
-  } else if constexpr (kMode == Mode::kBothGradients) {
-    return launch_if_known<kMode, Plain>(params, blocks);
+  } else {
+    return launch_if_known<kMode, Plain>(params, blocks) ||
+        launch_if_known<kMode, Permuted>(params, blocks);
   }
-  return false;
 }
 
 template <Mode kMode, typename T>
@@ -102,7 +110,7 @@ void launch_ssim(const SSIMParams<T>& params, unsigned blocks) {
     return;
   }
   if constexpr (sizeof(T) == sizeof(float)) {
-    if (launch_common<kMode>(params, blocks)) {
+    if (params.first_try.blocks == 0 && launch_common<kMode>(params, blocks)) {
       return;
     }
   }

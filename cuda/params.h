@@ -79,6 +79,13 @@ struct Normaliser {
   WeightSums counts; // of pixels, where there are no weights
 };
 
+/// The sums that the banded kernel left. A NaN among them says that the images did not
+/// fit it.
+struct FirstTry {
+  const TermSums* partials; // [blocks]
+  int blocks; // 0: it did not run
+};
+
 template <typename T>
 struct SSIMParams {
   Image input, target, weight; // [N, C, H, W]
@@ -92,11 +99,19 @@ struct SSIMParams {
   float range; // Constants::range
 
   Terms terms;
+  SmoothL1<T> smooth_l1;
   double unit;
   bool mean;
   Normaliser normaliser;
 
+  MutableImage error_map; // [N, C, map height, map width]
+  /// ErrorTerms, of what the kernels have: |d| in units, and (1 - ssim) or (1 - cs)
+  /// over kValueScale.
+  T error_l1, error_ssim;
+  bool error_is_contrast_structure;
+
   /// How the blocks divide the work: strip.cuh.
+  int beside; // channels whose strips blocks take side by side: all, or 1
   int strips; // of an image
   int strip_length; // the rows of own_region, and in rows what it costs to begin one
 
@@ -106,6 +121,8 @@ struct SSIMParams {
   /// then the sums of 1 - ssim go to `plane_sums`. 0: blocks divide the whole batch.
   int plane_blocks;
   double* plane_sums; // [blocks], or null
+  bool l1_sum; // wanted
+  FirstTry first_try; // if that is good, there is nothing left to do
 };
 
 struct WeightSumParams {
@@ -114,6 +131,7 @@ struct WeightSumParams {
   std::int64_t batch;
   int channels, height, width;
   DeviceRegion ssim_region, l1_region;
+  bool same_regions;
   WeightSums* partials; // [blocks]
 };
 
@@ -121,6 +139,8 @@ struct FinishParams {
   const TermSums* ssim_partials; // [ssim_blocks]; their `dssim` counts
   const TermSums* l1_partials; // [l1_blocks]; their `l1` counts
   int ssim_blocks, l1_blocks;
+  FirstTry first_try; // instead of ssim_partials, if that is good
+  bool l1_of_ssim; // l1_partials are ssim_partials
   Normaliser normaliser;
   Terms terms;
   double unit;
@@ -129,6 +149,8 @@ struct FinishParams {
   void* value; // [], or null
   void* l1; // [], or null
   void* ssim; // [], or null
+  TermSums* term_sums; // [], or null
+  WeightSums* weight_sums; // [], or null
 };
 
 struct ScaleParams {

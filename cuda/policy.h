@@ -12,6 +12,9 @@ namespace fused_ssim::detail::cuda {
 /// What a kernel delivers besides the sums.
 enum class Mode { kSums, kMap, kGradient, kBothGradients };
 
+/// The window of 11 has kernels of its own.
+constexpr int kCommonRadius = 5;
+
 /// A block's shape.
 template <typename T, Mode kMode>
 struct Policy {

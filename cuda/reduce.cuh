@@ -102,6 +102,22 @@ block_sample(PivotSample sample, PivotSample* scratch) {
   return total;
 }
 
+/// Whether the banded kernel's results hold; the same for all threads. Each warp looks
+/// for itself.
+__device__ __forceinline__ bool is_good(const FirstTry& first_try) {
+  if (first_try.blocks == 0) {
+    return false;
+  }
+  double sum = 0;
+  for (int i = threadIdx.x % kWarpSize; i < first_try.blocks; i += kWarpSize) {
+    sum += first_try.partials[i].dssim;
+  }
+  for (int step = kWarpSize / 2; step > 0; step /= 2) {
+    sum += __shfl_xor_sync(kFullWarp, sum, step);
+  }
+  return sum == sum;
+}
+
 /// The weight sums of both regions, for all threads.
 template <int kBarrier>
 __device__ __forceinline__ WeightSums

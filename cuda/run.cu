@@ -1,3 +1,4 @@
+#include "banded_division.h"
 #include "launch.h"
 #include "runtime.h"
 
@@ -20,6 +21,17 @@ DeviceRegion on_device(const Region& region) {
       static_cast<int>(region.column_end)};
 }
 
+/// Lets blocks take the channels of a strip side by side if that leaves few of `blocks`
+/// without work. Returns how many blocks there are then.
+template <typename T>
+unsigned put_channels_beside(SSIMParams<T>& params, std::int64_t blocks) {
+  const std::int64_t channels = params.channels;
+  const std::int64_t whole = blocks / channels * channels;
+  const bool possible = whole > 0 && 16 * (blocks - whole) <= blocks;
+  params.beside = possible ? params.channels : 1;
+  return static_cast<unsigned>(possible ? whole : blocks);
+}
+
 /// The weights without the images and channels that they are expanded over.
 WeightSumParams weight_sum_params(
     const Problem& problem,
@@ -34,13 +46,33 @@ WeightSumParams weight_sum_params(
   params.width = static_cast<int>(problem.width);
   params.ssim_region = on_device(ssim_region(problem));
   params.l1_region = on_device(l1_region(problem));
+  params.same_regions = ssim_region(problem) == l1_region(problem);
   params.partials = partials;
+  return params;
+}
+
+/// What the last step is told, but for the sums themselves.
+FinishParams finish_params(
+    const Problem& problem,
+    const Outputs& outputs,
+    const Normaliser& normaliser) {
+  FinishParams params{};
+  params.normaliser = normaliser;
+  params.terms = problem.terms;
+  params.unit = problem.constants.unit;
+  params.mean = problem.mean;
+  params.wide = problem.input.element == Element::kFloat64;
+  params.value = outputs.value;
+  params.l1 = outputs.l1;
+  params.ssim = outputs.ssim;
+  params.term_sums = outputs.term_sums;
+  params.weight_sums = outputs.weight_sums;
   return params;
 }
 
 /// Blocks for the whole problem.
 template <typename P>
-unsigned block_count(const Problem& problem, const DeviceScope& device) {
+std::int64_t block_count(const Problem& problem, const DeviceScope& device) {
   const int radius = problem.window.radius;
   const int strip_width = P::strip_width(radius);
   const Region& own = problem.own_region;
@@ -52,8 +84,7 @@ unsigned block_count(const Problem& problem, const DeviceScope& device) {
   // One block for each multiprocessor before a segment gets too long.
   const std::int64_t wanted = std::max(
       blocks_of(P::min_rows(radius)), std::min(blocks_of(P::kRows / 2), sms));
-  return static_cast<unsigned>(
-      std::min({wanted, sms * P::kBlocks, std::int64_t(kMaxBlocks)}));
+  return std::min({wanted, sms * P::kBlocks, std::int64_t(kMaxBlocks)});
 }
 
 template <typename T>
@@ -77,17 +108,20 @@ class Call {
         passes_(problem, outputs),
         device_(device),
         workspace_(
-            (kMaxBlocks + kElementwiseBlocks) * sizeof(TermSums) +
+            (2 * kMaxBlocks + kElementwiseBlocks) * sizeof(TermSums) +
             kElementwiseBlocks * sizeof(WeightSums)),
         ssim_partials_(static_cast<TermSums*>(workspace_.data())),
-        l1_partials_(ssim_partials_ + kMaxBlocks),
+        banded_partials_(ssim_partials_ + kMaxBlocks),
+        l1_partials_(banded_partials_ + kMaxBlocks),
         weight_partials_(
             reinterpret_cast<WeightSums*>(l1_partials_ + kElementwiseBlocks)) {}
 
   void run() {
     sum_weights();
     if (passes_.ssim) {
-      if (!passes_.images_with_ssim) {
+      if (outputs_.error_map.data != nullptr) {
+        run_ssim<Mode::kGradient>(); // whose gradient may not be wanted
+      } else if (!passes_.images_with_ssim) {
         run_ssim<Mode::kSums>();
       } else if (outputs_.map.data != nullptr) {
         run_ssim<Mode::kMap>();
@@ -110,9 +144,11 @@ class Call {
   const DeviceScope& device_;
   Workspace workspace_;
   TermSums* ssim_partials_; // [kMaxBlocks]
+  TermSums* banded_partials_; // [kMaxBlocks]
   TermSums* l1_partials_; // [kElementwiseBlocks]
   WeightSums* weight_partials_; // [kElementwiseBlocks]
-  unsigned ssim_blocks_ = 0, l1_blocks_ = 0; // whose partial sums are there
+  // Whose partial sums are there.
+  unsigned ssim_blocks_ = 0, banded_blocks_ = 0, l1_blocks_ = 0;
   Normaliser normaliser_{};
 
   /// A map is not divided by anything, and sums are weighed as they are.
@@ -162,9 +198,11 @@ class Call {
     params.two_c2 = static_cast<T>(2 * constants.c2);
     params.range = static_cast<float>(constants.range);
     params.terms = problem_.terms;
+    params.smooth_l1 = smooth_l1<T>(problem_.terms, constants.unit);
     params.unit = constants.unit;
     params.mean = problem_.mean;
     params.normaliser = normaliser_;
+    params.l1_sum = passes_.l1_sum;
     return params;
   }
 
@@ -172,6 +210,21 @@ class Call {
   void run_ssim() {
     using P = Policy<T, kMode>;
     auto params = ssim_params(passes_.images_with_ssim);
+    const ErrorTerms& error = outputs_.error;
+    params.error_map = image_of(outputs_.error_map);
+    params.error_l1 = static_cast<T>(error.l1 * params.unit);
+    params.error_ssim =
+        static_cast<T>(kValueScale * (error.dssim + error.contrast_structure));
+    params.error_is_contrast_structure = error.contrast_structure != 0;
+    // The banded kernel always writes the gradient.
+    const bool error_alone =
+        params.error_map.data != nullptr && !passes_.images_with_ssim;
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (!error_alone) {
+        run_banded<kMode>(params);
+      }
+    }
+    params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
     params.partials = passes_.sums ? ssim_partials_ : nullptr;
     const int radius = params.window.radius;
     const int strip_width = P::strip_width(radius);
@@ -179,12 +232,15 @@ class Call {
     params.strips =
         (params.own_region.columns() + strip_width - 1) / strip_width;
     params.strip_length = own_rows + P::halo_rows(radius);
-    auto blocks = block_count<P>(problem_, device_);
+    unsigned blocks = 0;
     if (problem_.per_plane) {
+      params.beside = 1;
       params.plane_blocks = outputs_.plane_parts;
       params.plane_sums = outputs_.plane_sums;
       blocks = static_cast<unsigned>(
           problem_.batch * problem_.channels * outputs_.plane_parts);
+    } else {
+      blocks = put_channels_beside(params, block_count<P>(problem_, device_));
     }
     if constexpr (P::kHasGradient) {
       launch_forward_backward(params, blocks);
@@ -192,6 +248,44 @@ class Call {
       launch_forward(params, blocks);
     }
     ssim_blocks_ = blocks;
+  }
+
+  /// Where the banded kernel is faster than the others; if the images do not fit it,
+  /// these follow.
+  template <Mode kMode>
+  void run_banded(SSIMParams<float> ssim) {
+    BandedParams params{};
+    params.ssim = ssim;
+    params.ssim.partials = banded_partials_;
+    // Its blocks do not keep to one image and channel.
+    if (problem_.per_plane || !device_.has_matrix() || !prefers_banded(ssim)) {
+      return;
+    }
+    if (kMode == Mode::kGradient && ssim.grad_target.data != nullptr) {
+      run_banded_as<Mode::kBothGradients>(params);
+    } else {
+      run_banded_as<kMode>(params);
+    }
+  }
+
+  template <Mode kMode>
+  void run_banded_as(BandedParams& params) {
+    const auto divide = span_of_radius(params.ssim.window.radius) == 2
+        ? divide_banded<kMode, 2>
+        : divide_banded<kMode, 3>;
+    if (!divide(params, device_.multiprocessors(), device_.shared_bytes())) {
+      return;
+    }
+    const std::int64_t rows = problem_.batch * problem_.channels *
+        params.ssim.strips * params.ssim.strip_length;
+    const auto blocks = put_channels_beside(
+        params.ssim,
+        std::min(
+            {(rows + 1) / 2,
+             std::int64_t(device_.multiprocessors()),
+             std::int64_t(kMaxBlocks)}));
+    launch_banded<kMode>(params, blocks);
+    banded_blocks_ = blocks;
   }
 
   void run_l1() {
@@ -206,20 +300,14 @@ class Call {
   }
 
   void finish() {
-    FinishParams params{};
+    auto params = finish_params(problem_, outputs_, normaliser_);
     params.ssim_partials = ssim_partials_;
     params.ssim_blocks = static_cast<int>(ssim_blocks_);
+    params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
     // L1's sum is of the kernel with L1 alone, if that runs.
+    params.l1_of_ssim = !passes_.l1;
     params.l1_partials = passes_.l1 ? l1_partials_ : ssim_partials_;
     params.l1_blocks = static_cast<int>(passes_.l1 ? l1_blocks_ : ssim_blocks_);
-    params.normaliser = normaliser_;
-    params.terms = problem_.terms;
-    params.unit = problem_.constants.unit;
-    params.mean = problem_.mean;
-    params.wide = sizeof(T) == 8;
-    params.value = outputs_.value;
-    params.l1 = outputs_.l1;
-    params.ssim = outputs_.ssim;
     launch_finish(params);
   }
 };
@@ -240,6 +328,25 @@ void run(const Problem& problem, const Outputs& outputs, int device) {
   } else {
     Call<float>(problem, outputs, scope).run();
   }
+}
+
+void finish(
+    const Problem& problem,
+    const Outputs& outputs,
+    const TermSums* terms,
+    std::int64_t count,
+    const WeightSums* weights,
+    std::int64_t weight_count,
+    int device) {
+  const DeviceScope scope(device);
+  Normaliser normaliser{};
+  normaliser.partials = weights;
+  normaliser.blocks = static_cast<int>(weight_count);
+  normaliser.repeat = 1;
+  auto params = finish_params(problem, outputs, normaliser);
+  params.ssim_partials = params.l1_partials = terms;
+  params.ssim_blocks = params.l1_blocks = static_cast<int>(count);
+  launch_finish(params);
 }
 
 void scale(

@@ -26,6 +26,16 @@ class DeviceScope {
     return at::cuda::getCurrentDeviceProperties()->multiProcessorCount;
   }
 
+  /// Whether it has what matrix.cuh wants.
+  bool has_matrix() const {
+    return at::cuda::getCurrentDeviceProperties()->major >= 8;
+  }
+
+  /// Of shared memory, for one block.
+  std::size_t shared_bytes() const {
+    return at::cuda::getCurrentDeviceProperties()->sharedMemPerBlockOptin;
+  }
+
  private:
   c10::cuda::CUDAGuard guard_;
 };
@@ -52,6 +62,13 @@ void launch(
     unsigned threads,
     std::size_t shared_bytes,
     const Params& params) {
+  constexpr std::size_t kAlways = 48 * 1024;
+  if (shared_bytes > kAlways) {
+    C10_CUDA_CHECK(cudaFuncSetAttribute(
+        kernel,
+        cudaFuncAttributeMaxDynamicSharedMemorySize,
+        static_cast<int>(shared_bytes)));
+  }
   kernel<<<blocks, threads, shared_bytes, at::cuda::getCurrentCUDAStream()>>>(
       params);
   C10_CUDA_KERNEL_LAUNCH_CHECK();

@@ -9,6 +9,9 @@
 // down the beginning of another. What it marches down at once, rows y0 .. y1 - 1 of
 // one strip, is a segment. Where sums are wanted for each image and channel, a block
 // takes its part of the strips of one.
+//
+// Neighbouring blocks take the channels of one strip, row by row at the same time. They
+// share the weights, and of interleaved images (channels last) every sector of memory.
 
 #include "blur.cuh"
 #include "device.cuh"
@@ -65,10 +68,15 @@ class Strip {
   __device__ __forceinline__ void for_each_segment(const Run& run) {
     const bool by_plane = p.plane_blocks > 0;
     const std::int64_t plane = by_plane ? blockIdx.x / p.plane_blocks : 0;
-    const unsigned blocks = by_plane ? p.plane_blocks : gridDim.x;
-    const unsigned block = by_plane ? blockIdx.x % p.plane_blocks : blockIdx.x;
+    // Blocks side by side take the channels of the same pixels; p.beside is 1 by plane.
+    const int beside = static_cast<int>(blockIdx.x) % p.beside;
+    const std::int64_t block =
+        by_plane ? blockIdx.x % p.plane_blocks : blockIdx.x / p.beside;
+    const std::int64_t blocks =
+        by_plane ? p.plane_blocks : gridDim.x / p.beside;
+    const int channels = p.channels / p.beside;
     const std::int64_t length =
-        (by_plane ? 1 : p.batch * p.channels) * p.strips * p.strip_length;
+        (by_plane ? 1 : p.batch * channels) * p.strips * p.strip_length;
     const std::int64_t end = length * (block + 1) / blocks;
     std::int64_t at = length * block / blocks;
     while (at < end) {
@@ -82,8 +90,8 @@ class Strip {
         strip = (plane / p.channels * p.strips + strip) * p.channels +
             plane % p.channels;
       }
-      channel = static_cast<int>(strip % p.channels);
-      strip /= p.channels;
+      channel = static_cast<int>(strip % channels) * p.beside + beside;
+      strip /= channels;
       x0 = p.own_region.column_begin +
           static_cast<int>(strip % p.strips) * strip_width;
       image = strip / p.strips;

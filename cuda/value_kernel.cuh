@@ -111,7 +111,7 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
       x[i] *= p.inverse_unit;
       y[i] *= p.inverse_unit;
     }
-    if (p.partials != nullptr) {
+    if (p.partials != nullptr && p.l1_sum) {
       sum_l1(base, x, y);
     }
 #pragma unroll
@@ -140,9 +140,19 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
     this->load_weights(base, column, p.weight.stride[2], inside, raw);
     this->convert_weights(raw, w);
     T sum = T(0);
+    const auto add = [&](int i, const T& size) {
+      sum += inside.has(i) && w[i] != T(0) ? w[i] * size : T(0);
+    };
+    if (p.smooth_l1.beta > T(0)) {
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      sum += inside.has(i) && w[i] != T(0) ? w[i] * fabs(x[i] - y[i]) : T(0);
+      for (int i = 0; i < kRows; ++i) {
+        add(i, p.smooth_l1.template value<Math>(fabs(x[i] - y[i])));
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) {
+        add(i, fabs(x[i] - y[i]));
+      }
     }
     this->l1_sum.add(sum);
   }
@@ -151,7 +161,7 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
   /// kValueScale, or writes the map.
   __device__ __forceinline__ void blur_row(int row) {
     const int first = x0 + kLaneColumns * lane;
-    if (row < y0 || row >= y1 || first >= x0 + own_columns) {
+    if (row < y0 || row >= y1) {
       return;
     }
     const Span own = span_of<kLaneColumns>(
@@ -159,15 +169,30 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
         p.map_region.has_row(row)
             ? min(x0 + own_columns, p.map_region.column_end) - first
             : 0);
+    // Weights as memory is read best: this lane's are 32 columns apart.
     Raw<T> raw[kLaneColumns];
     T w[kLaneColumns];
-    this->load_weights(row, first, p.weight.stride[3], own, raw);
+    this->load_weights(
+        row,
+        x0 + lane,
+        kWarpSize * p.weight.stride[3],
+        columns_apart(row),
+        raw);
+    const bool any = first < x0 + own_columns;
     T blurred[4][kLaneColumns];
+    if (any) {
 #pragma unroll
-    for (int m = 0; m < 4; ++m) {
-      horizontal_blur<kRadius>(map_row(m, warp), lane, p.window, blurred[m]);
+      for (int m = 0; m < 4; ++m) {
+        horizontal_blur<kRadius>(map_row(m, warp), lane, p.window, blurred[m]);
+      }
     }
     this->convert_weights(raw, w);
+    if (this->has_weights()) {
+      to_neighbours(w, any);
+    }
+    if (!any) {
+      return;
+    }
     T dssim[kLaneColumns];
     T sum = T(0);
 #pragma unroll
@@ -181,6 +206,42 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
     this->dssim_sum.add(sum);
     if constexpr (kMode == Mode::kMap) {
       store_map(row, first, dssim, w, own);
+    }
+  }
+
+  /// Of the columns x0 + lane + 32 i of a row those that count.
+  __device__ __forceinline__ Span columns_apart(int row) const {
+    const auto steps = [this](int at) {
+      return (at - x0 - lane + kWarpSize - 1) >> 5;
+    };
+    return span_of<kLaneColumns>(
+        steps(max(x0, p.map_region.column_begin)),
+        p.map_region.has_row(row)
+            ? steps(min(x0 + own_columns, p.map_region.column_end))
+            : 0);
+  }
+
+  /// From columns 32 apart to neighbouring ones, by way of the row, which has been read.
+  __device__ __forceinline__ void to_neighbours(T (&w)[kLaneColumns], bool any)
+      const {
+    T* const shared_row = map_row(0, warp);
+    warp_barrier<17>();
+#pragma unroll
+    for (int i = 0; i < P::kThreads / kWarpSize; ++i) {
+      shared_row[place(kWarpSize * i) + lane] = w[i];
+    }
+    warp_barrier<18>();
+    if (!any) {
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < kLaneColumns; i += 4) {
+      const auto quad = *reinterpret_cast<const Quad<T>*>(
+          shared_row + place(kLaneColumns * lane + i));
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        w[i + j] = quad.v[j];
+      }
     }
   }
 
@@ -211,10 +272,16 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
       };
       fetch(p.input, x);
       fetch(p.target, y);
+      const bool smooth = p.smooth_l1.beta > T(0);
 #pragma unroll
       for (int j = 0; j < kLaneColumns; ++j) {
-        values[j] = Math::fma(
-            static_cast<T>(p.terms.l1_weight), fabs(x[j] - y[j]), values[j]);
+        T size = fabs(x[j] - y[j]);
+        if (smooth) {
+          size = p.smooth_l1.template value<Math>(size * p.inverse_unit) *
+              static_cast<T>(p.unit);
+        }
+        values[j] =
+            Math::fma(static_cast<T>(p.terms.l1_weight), size, values[j]);
       }
     }
 #pragma unroll

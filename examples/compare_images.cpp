@@ -37,14 +37,26 @@ struct Comparison {
   torch::Tensor map; // [C, H, W]; without the border for padding valid
 };
 
+/// Returns the error message for the value of --window-size, empty if it is good.
+std::string odd_window_size(const std::string& text) {
+  const bool good =
+      integer_error(text, 3, 31).empty() && std::stoi(text) % 2 == 1;
+  return good ? "" : "expected an odd number from 3 to 31, but got " + text;
+}
+
 CompareConfig parse(CLI::App& app, int argc, char** argv) {
   CompareConfig config;
   app.add_option("A", config.a, "Image: PNG or JPEG")->required();
   app.add_option("B", config.b, "Image of the same size")->required();
-  app.add_option("--padding", config.padding, "same or valid")
+  app.add_option(
+         "--padding",
+         config.padding,
+         "same (zeros), valid (only windows inside the images) or reflect "
+         "(mirrored, as torchmetrics and kornia do)")
       ->capture_default_str();
   app.add_option(
          "--window-size", config.window_size, "Odd number of pixels, 3 .. 31")
+      ->check(odd_window_size)
       ->capture_default_str();
   app.add_option("--sigma", config.sigma, "Of the Gaussian window, in pixels")
       ->capture_default_str();
@@ -61,44 +73,75 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
   app.add_flag("--json", config.json, "Print one JSON object");
   app.parse(argc, argv);
 
-  if (config.window_size % 2 == 0 || config.window_size < 3 ||
-      config.window_size > 31) {
+  if (config.padding != "same" && config.padding != "valid" &&
+      config.padding != "reflect") {
     throw BadInput(
-        "--window-size: expected an odd number from 3 to 31, but got " +
-        std::to_string(config.window_size));
+        "--padding: expected same, valid or reflect, but got " +
+        config.padding);
   }
   if (!(config.sigma > 0 && std::isfinite(config.sigma))) {
     throw BadInput(
-        "--sigma: expected a number > 0, but got " +
+        "--sigma: expected a finite number > 0, but got " +
         std::to_string(config.sigma));
   }
   return config;
 }
 
+/// Throws BadInput if the image is too small to be mirrored by half a window.
+void check_can_be_mirrored(const Image& image, int64_t radius) {
+  const auto height = image.pixels.size(1), width = image.pixels.size(2);
+  if (std::min(height, width) <= radius) {
+    throw BadInput(
+        image.path + ": expected more than " + std::to_string(radius) +
+        " pixels on each side, half the SSIM window, with --padding reflect, "
+        "but got " +
+        std::to_string(width) + " x " + std::to_string(height));
+  }
+}
+
+torch::Tensor mirrored(
+    const torch::Tensor& image, // [C, H, W]
+    int64_t border) {
+  return torch::nn::functional::pad(
+      image,
+      torch::nn::functional::PadFuncOptions({border, border, border, border})
+          .mode(torch::kReflect));
+}
+
 Comparison compare(
     const torch::Tensor& a, // [C, H, W]
     const torch::Tensor& b, // [C, H, W]
-    const fused_ssim::SSIMOptions& options,
-    bool with_ms_ssim) {
+    const CompareConfig& config) {
+  auto options = fused_ssim::SSIMOptions()
+                     .window_size(config.window_size)
+                     .sigma(config.sigma);
+  if (config.padding != "same") {
+    options.padding(torch::kValid);
+  }
+  // Reflection: then the windows inside the mirrored images are those of all pixels.
+  const auto border = config.padding == "reflect" ? config.window_size / 2 : 0;
+  const auto x = border == 0 ? a : mirrored(a, border);
+  const auto y = border == 0 ? b : mirrored(b, border);
+
   std::optional<double> ms_ssim;
-  if (with_ms_ssim) {
+  if (config.ms_ssim) {
     ms_ssim = fused_ssim::functional::ms_ssim(
                   a,
                   b,
                   fused_ssim::MSSSIMOptions()
-                      .window_size(options.window_size())
-                      .sigma(options.sigma()))
+                      .window_size(config.window_size)
+                      .sigma(config.sigma))
                   .item<double>();
   }
   const auto error = a - b;
   const auto mean_squared_error = error.square().mean().item<double>();
+  const auto ssim = fused_ssim::functional::ssim(x, y, options).item<double>();
   return {
-      fused_ssim::functional::ssim(a, b, options).item<double>(),
+      ssim,
       error.abs().mean().item<double>(),
       psnr(mean_squared_error),
       ms_ssim,
-      fused_ssim::functional::ssim(
-          a, b, fused_ssim::SSIMOptions(options).reduction(torch::kNone))};
+      fused_ssim::functional::ssim(x, y, options.reduction(torch::kNone))};
 }
 
 /// MS-SSIM needs a window at the coarsest scale.
@@ -162,12 +205,8 @@ void print_table(
   std::printf("device   %s\n", image.device().str().c_str());
 }
 
-void compare_images(CLI::App& app, int argc, char** argv) {
+int compare_images(CLI::App& app, int argc, char** argv) {
   const auto config = parse(app, argc, argv);
-  const auto options = fused_ssim::SSIMOptions()
-                           .padding(parse_padding(config.padding))
-                           .window_size(config.window_size)
-                           .sigma(config.sigma);
   const auto device = choose_device(config.device);
   // float64, so that the 9 printed digits are right.
   const auto a = load_image(config.a, torch::kFloat64);
@@ -175,14 +214,15 @@ void compare_images(CLI::App& app, int argc, char** argv) {
   check_same_size(b, a);
   if (config.padding == "valid") {
     check_holds_window(a, config.window_size);
+  } else if (config.padding == "reflect") {
+    check_can_be_mirrored(a, config.window_size / 2);
   }
   if (config.ms_ssim) {
     check_holds_scales(a, config.window_size);
   }
 
   const auto pixels = a.pixels.to(device);
-  const auto result =
-      compare(pixels, b.pixels.to(device), options, config.ms_ssim);
+  const auto result = compare(pixels, b.pixels.to(device), config);
   if (!config.map.empty()) {
     save_image(config.map, result.map.mean(0, true));
   }
@@ -191,6 +231,7 @@ void compare_images(CLI::App& app, int argc, char** argv) {
   } else {
     print_table(config, pixels, result);
   }
+  return 0;
 }
 
 } // namespace
@@ -200,5 +241,5 @@ int main(int argc, char** argv) {
       "Compare two image files by SSIM, MS-SSIM, L1 and PSNR.",
       "compare_images");
   app.set_version_flag("--version", fused_ssim::version());
-  return run_program(app, [&] { compare_images(app, argc, argv); });
+  return run_program(app, [&] { return compare_images(app, argc, argv); });
 }

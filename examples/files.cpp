@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -79,15 +80,30 @@ int make_directories(const std::string& path) {
 
 } // namespace
 
-std::vector<unsigned char> read_file(const std::string& path) {
+std::vector<unsigned char> read_file(
+    const std::string& path,
+    std::size_t limit) {
   const File file(std::fopen(path.c_str(), "rb"));
   if (!file) {
     refuse(path, "cannot be opened", errno);
+  }
+  struct stat status;
+  if (fstat(fileno(file.get()), &status) != 0) {
+    refuse(path, "cannot be read", errno);
+  }
+  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+    throw BadInput(path + ": expected a file, but got a device");
   }
   std::vector<unsigned char> bytes;
   unsigned char block[1 << 16];
   while (const auto count = std::fread(block, 1, sizeof(block), file.get())) {
     bytes.insert(bytes.end(), block, block + count);
+    const auto size = static_cast<std::size_t>(status.st_size); // 0 of a pipe
+    if (std::max(size, bytes.size()) > limit) {
+      throw BadInput(
+          path + ": expected at most " + std::to_string(limit) +
+          " bytes, but got more");
+    }
   }
   if (std::ferror(file.get())) {
     refuse(path, "cannot be read", errno);
@@ -96,6 +112,10 @@ std::vector<unsigned char> read_file(const std::string& path) {
 }
 
 void write_file(const std::string& path, const void* data, std::size_t size) {
+  struct stat status;
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    throw BadInput(path + ": cannot be written: it is not a regular file");
+  }
   const Temporary temporary(path);
   int error = temporary.write(data, size);
   if (error == 0) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace programs {
 
@@ -34,6 +35,12 @@ Pixels decode_image(
     return decode_jpeg(file, name);
   }
   throw BadInput(name + ": not a PNG or JPEG image");
+}
+
+bool is_srgb_profile(const unsigned char* profile, std::size_t size) {
+  std::string text(profile, profile + size);
+  text.erase(std::remove(text.begin(), text.end(), '\0'), text.end());
+  return text.find("sRGB") != std::string::npos;
 }
 
 void check_dimensions(const Pixels& pixels, const std::string& name) {

@@ -20,12 +20,35 @@ std::string describe_size(const Image& image) {
       std::to_string(pixels.size(1)) + (pixels.size(0) == 1 ? " grey" : " RGB");
 }
 
+/// Rotates and mirrors the image to upright.
+torch::Tensor upright(
+    torch::Tensor image, // [C, H, W]
+    int orientation) { // of Exif, 1 .. 8
+  const int bits = orientation - 1;
+  if (bits & 4) {
+    image = image.transpose(1, 2);
+  }
+  if (bits & 2) {
+    image = image.flip(1);
+  }
+  if ((bits + 1) & 2) {
+    image = image.flip(2);
+  }
+  return image.contiguous();
+}
+
 } // namespace
 
 Image load_image(const std::string& path, torch::Dtype dtype) {
-  Pixels pixels = decode_image(read_file(path), path);
+  // 2^27 pixels of the largest kind, four samples of 16 bits, are 2^30 bytes.
+  constexpr std::size_t largest_file = (std::size_t{1} << 30) + (1 << 24);
+  Pixels pixels = decode_image(read_file(path, largest_file), path);
   if (pixels.had_alpha) {
     std::cerr << path << ": the alpha channel is ignored" << std::endl;
+  }
+  if (!pixels.foreign_colour.empty()) {
+    std::cerr << path << ": its colours are not sRGB by "
+              << pixels.foreign_colour << ", which is ignored" << std::endl;
   }
   const auto samples =
       torch::from_blob(
@@ -42,7 +65,7 @@ Image load_image(const std::string& path, torch::Dtype dtype) {
   } else {
     values.div_(255);
   }
-  return {values.contiguous(), path};
+  return {upright(values, pixels.orientation), path};
 }
 
 void save_image(

@@ -13,8 +13,9 @@ struct Image {
 };
 
 /// Reads a PNG or JPEG file: 8-bit samples as value / 255, 16-bit ones as value
-/// / 65535, without colour management. It ignores an alpha channel, with a line
-/// on standard error. Throws BadInput; see decode_image.
+/// / 65535. It rotates the image as the Exif orientation says. It ignores an
+/// alpha channel and a colour space other than sRGB, each with a line on
+/// standard error. Throws BadInput; see decode_image.
 Image load_image(const std::string& path, torch::Dtype dtype = torch::kFloat32);
 
 /// Writes an 8-bit PNG, clamped to [0, 1]. If it cannot be written, throws

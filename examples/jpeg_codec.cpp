@@ -2,6 +2,7 @@
 // callback leaves it by longjmp, which skips destructors. So every call that
 // can fail runs inside `guarded`, as with libpng.
 
+#include "exif.h"
 #include "image_codec.h"
 #include "program.h"
 
@@ -14,7 +15,9 @@
 // After jpeglib.h, whose configuration determines the numbers of the messages.
 #include <jerror.h>
 
+#include <algorithm>
 #include <csetjmp>
+#include <cstring>
 
 namespace programs {
 
@@ -72,6 +75,10 @@ class Reader {
     }
   }
 
+  const jpeg_decompress_struct& jpeg() const {
+    return jpeg_;
+  }
+
  private:
   template <typename Call>
   bool guarded(const Call& call) {
@@ -86,6 +93,33 @@ class Reader {
   jpeg_decompress_struct jpeg_ = {};
 };
 
+constexpr int kExifMarker = JPEG_APP0 + 1, kIccMarker = JPEG_APP0 + 2;
+
+/// Reads the orientation and the colour profile from the saved markers.
+void read_markers(const jpeg_decompress_struct& jpeg, Pixels& pixels) {
+  const std::string exif("Exif\0\0", 6), icc("ICC_PROFILE\0", 12);
+  std::vector<unsigned char> profile;
+  for (auto* marker = jpeg.marker_list; marker; marker = marker->next) {
+    const auto* data = marker->data;
+    const std::size_t size = marker->data_length;
+    const auto starts_with = [&](const std::string& name) {
+      return size > name.size() &&
+          std::memcmp(data, name.data(), name.size()) == 0;
+    };
+    if (marker->marker == kExifMarker && starts_with(exif)) {
+      pixels.orientation =
+          exif_orientation(data + exif.size(), size - exif.size());
+    } else if (marker->marker == kIccMarker && starts_with(icc)) {
+      // A large profile comes in parts, which are numbered by two more bytes.
+      profile.insert(
+          profile.end(), data + std::min(size, icc.size() + 2), data + size);
+    }
+  }
+  if (!profile.empty() && !is_srgb_profile(profile.data(), profile.size())) {
+    pixels.foreign_colour = "an ICC profile";
+  }
+}
+
 } // namespace
 
 Pixels decode_jpeg(
@@ -97,12 +131,15 @@ Pixels decode_jpeg(
   reader.run(name, [&](j_decompress_ptr jpeg) {
     jpeg_create_decompress(jpeg);
     jpeg_mem_src(jpeg, file.data(), static_cast<unsigned long>(file.size()));
+    jpeg_save_markers(jpeg, kExifMarker, 0xffff);
+    jpeg_save_markers(jpeg, kIccMarker, 0xffff);
     jpeg_read_header(jpeg, TRUE);
     pixels.width = jpeg->image_width;
     pixels.height = jpeg->image_height;
     space = jpeg->jpeg_color_space;
   });
   check_dimensions(pixels, name);
+  read_markers(reader.jpeg(), pixels);
   switch (space) {
     case JCS_GRAYSCALE:
       pixels.channels = 1;

@@ -16,12 +16,12 @@ namespace {
 using nlohmann::json;
 
 /// Visits each option once, for the command line, the JSON file and
-/// metrics.json.
+/// metrics.json. An integer comes with its smallest valid value.
 template <typename Config, typename Visitor>
 void for_each_option(Config& config, const Visitor& visit) {
   visit("target", config.target, "Photograph to reach: PNG or JPEG");
   visit("init", config.init, "Start from noise, gray, or an image FILE");
-  visit("steps", config.steps, "Number of optimisation steps");
+  visit("steps", config.steps, "Number of optimisation steps", 1);
   visit("lr", config.lr, "Learning rate of Adam: 0 .. 1");
   visit(
       "lambda-dssim",
@@ -32,9 +32,14 @@ void for_each_option(Config& config, const Visitor& visit) {
   visit(
       "max-size",
       config.max_size,
-      "Average the images down to this width and height at most; 0: do not");
-  visit("seed", config.seed, "Seed of the noise");
+      "Average the images down to this width and height at most; 0: do not",
+      0);
+  visit("seed", config.seed, "Seed of the noise", 0);
   visit("output-dir", config.output_dir, "Folder for the results");
+}
+
+std::string words(const json& value) {
+  return value.dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
 [[noreturn]] void refuse_type(
@@ -43,7 +48,7 @@ void for_each_option(Config& config, const Visitor& visit) {
     const json& value) {
   throw BadInput(
       key + ": expected " + expected + ", but got " + value.type_name() + " " +
-      value.dump(-1, ' ', true, json::error_handler_t::replace));
+      words(value));
 }
 
 void assign(const std::string& key, const json& value, std::string& field) {
@@ -53,9 +58,14 @@ void assign(const std::string& key, const json& value, std::string& field) {
   field = value.get<std::string>();
 }
 
-void assign(const std::string& key, const json& value, std::int64_t& field) {
-  if (!value.is_number_integer()) {
-    refuse_type(key, "an integer", value);
+void assign(
+    const std::string& key,
+    const json& value,
+    std::int64_t& field,
+    std::int64_t minimum) {
+  const auto error = integer_error(words(value), minimum);
+  if (!error.empty()) {
+    throw BadInput(key + ": " + error);
   }
   field = value.get<std::int64_t>();
 }
@@ -73,7 +83,8 @@ void apply_file(
     OptimizeConfig& config) {
   json file;
   try {
-    file = json::parse(read_file(path));
+    constexpr std::size_t largest_file = 1 << 20;
+    file = json::parse(read_file(path, largest_file));
   } catch (const json::exception& error) {
     throw BadInput(path + ": not valid JSON: " + error.what());
   }
@@ -82,7 +93,7 @@ void apply_file(
         path + ": expected a JSON object, but got " + file.type_name());
   }
   std::vector<std::string> names;
-  for_each_option(config, [&](const char* name, auto& field, const char*) {
+  for_each_option(config, [&](auto* name, auto& field, auto*, auto... minimum) {
     names.push_back(name);
     const auto found = file.find(name);
     if (found == file.end()) {
@@ -90,7 +101,7 @@ void apply_file(
     }
     // A wrong type is an error even if the command line overrides the value.
     auto value = field;
-    assign(path + ": " + name, *found, value);
+    assign(path + ": " + name, *found, value, minimum...);
     if (app.count(std::string("--") + name) == 0) {
       field = value;
     }
@@ -117,15 +128,12 @@ void check_ranges(const OptimizeConfig& c) {
   if (c.target.empty()) {
     throw BadInput("--target is required: the photograph to reach");
   }
-  check(c.steps >= 1, "--steps", "at least 1", c.steps);
   check(c.lr > 0 && c.lr <= 1, "--lr", "a number in (0, 1]", c.lr);
   check(
       c.lambda_dssim >= 0 && c.lambda_dssim <= 1,
       "--lambda-dssim",
       "a number in [0, 1]",
       c.lambda_dssim);
-  check(c.max_size >= 0, "--max-size", "at least 0", c.max_size);
-  check(c.seed >= 0, "--seed", "at least 0", c.seed);
 }
 
 } // namespace
@@ -133,10 +141,16 @@ void check_ranges(const OptimizeConfig& c) {
 OptimizeConfig parse_optimize_config(CLI::App& app, int argc, char** argv) {
   OptimizeConfig config;
   std::string file;
-  for_each_option(config, [&](const char* name, auto& field, auto* help) {
-    app.add_option(std::string("--") + name, field, help)
-        ->capture_default_str();
-  });
+  for_each_option(
+      config, [&](auto* name, auto& field, auto* help, auto... minimum) {
+        auto* option = app.add_option(std::string("--") + name, field, help);
+        option->capture_default_str();
+        if constexpr (sizeof...(minimum) > 0) {
+          option->check([=](const std::string& text) {
+            return integer_error(text, minimum...);
+          });
+        }
+      });
   app.add_option(
       "--config",
       file,
@@ -151,7 +165,7 @@ OptimizeConfig parse_optimize_config(CLI::App& app, int argc, char** argv) {
 
 nlohmann::ordered_json to_json(const OptimizeConfig& config) {
   nlohmann::ordered_json object;
-  for_each_option(config, [&](const char* name, const auto& field, auto*) {
+  for_each_option(config, [&](auto* name, const auto& field, auto&&...) {
     object[name] = field;
   });
   return object;

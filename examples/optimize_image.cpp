@@ -31,13 +31,13 @@ namespace {
 using namespace programs;
 using nlohmann::ordered_json;
 
-volatile std::sig_atomic_t interrupted = 0;
+volatile std::sig_atomic_t interrupted = 0; // by this signal
 
 /// The first Ctrl-C (or SIGTERM) ends the loop, and the second one ends the
 /// program.
 void catch_interrupts() {
   struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_handler = [](int signal) { interrupted = signal; };
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
@@ -230,7 +230,7 @@ torch::Tensor progress_sheet(const Run& run, const torch::Tensor& target) {
   return contact_sheet(panels);
 }
 
-void optimize_image(CLI::App& app, int argc, char** argv) {
+int optimize_image(CLI::App& app, int argc, char** argv) {
   const auto config = parse_optimize_config(app, argc, argv);
   parse_padding(config.padding);
   const auto device = choose_device(config.device);
@@ -246,7 +246,9 @@ void optimize_image(CLI::App& app, int argc, char** argv) {
       device.str().c_str());
   catch_interrupts();
   const auto run = optimize(config, start_file.pixels.to(device), target);
-  if (interrupted) {
+  const int stopped_by =
+      run.history.back().step < config.steps ? int(interrupted) : 0;
+  if (stopped_by != 0) {
     std::printf("stopped after step %ld\n", long(run.history.back().step));
   }
 
@@ -258,6 +260,8 @@ void optimize_image(CLI::App& app, int argc, char** argv) {
   std::printf(
       "wrote result.png, progress.png and metrics.json to %s\n",
       config.output_dir.c_str());
+  // As shells say it of a program that a signal ended.
+  return stopped_by == 0 ? 0 : 128 + stopped_by;
 }
 
 } // namespace
@@ -267,5 +271,5 @@ int main(int argc, char** argv) {
       "Optimise an image toward a photograph with L1 + D-SSIM and Adam.",
       "optimize_image");
   app.set_version_flag("--version", fused_ssim::version());
-  return run_program(app, [&] { optimize_image(app, argc, argv); });
+  return run_program(app, [&] { return optimize_image(app, argc, argv); });
 }

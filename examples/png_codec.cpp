@@ -2,6 +2,7 @@
 // that can fail runs inside `guarded`. Its callable owns no memory; the owners
 // of memory are outside of it.
 
+#include "exif.h"
 #include "image_codec.h"
 #include "program.h"
 
@@ -9,6 +10,7 @@
 
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace programs {
@@ -85,6 +87,53 @@ class Reader {
   png_infop info_ = nullptr;
 };
 
+/// The chunk that says that the colours are not sRGB; null if none does.
+const char* foreign_colour_chunk(png_structp png, png_infop info) {
+  if (png_get_valid(png, info, PNG_INFO_sRGB)) {
+    return nullptr;
+  }
+  png_charp profile_name = nullptr;
+  png_bytep profile = nullptr;
+  png_uint_32 profile_size = 0;
+  int compression = 0;
+  if (png_get_iCCP(
+          png, info, &profile_name, &compression, &profile, &profile_size)) {
+    return is_srgb_profile(profile, profile_size) ? nullptr : "an iCCP profile";
+  }
+  // In units of 1 / 100000.
+  const auto differs = [](png_fixed_point value, png_fixed_point srgb) {
+    return std::abs(value - srgb) > 1000;
+  };
+  png_fixed_point gamma = 0;
+  if (png_get_gAMA_fixed(png, info, &gamma) && differs(gamma, 45455)) {
+    return "a gAMA chunk";
+  }
+  constexpr png_fixed_point srgb[] = {
+      31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000};
+  png_fixed_point c[8]; // x and y of white, red, green and blue
+  if (png_get_cHRM_fixed(
+          png, info, c, c + 1, c + 2, c + 3, c + 4, c + 5, c + 6, c + 7)) {
+    for (int i = 0; i < 8; ++i) {
+      if (differs(c[i], srgb[i])) {
+        return "a cHRM chunk";
+      }
+    }
+  }
+  return nullptr;
+}
+
+/// The Exif orientation, from a chunk before or after the image.
+int orientation(png_structp png, png_infop info) {
+#ifdef PNG_eXIf_SUPPORTED
+  png_bytep block = nullptr;
+  png_uint_32 size = 0;
+  if (png_get_eXIf_1(png, info, &size, &block)) {
+    return exif_orientation(block, size);
+  }
+#endif
+  return 1;
+}
+
 } // namespace
 
 Pixels decode_png(
@@ -131,10 +180,16 @@ Pixels decode_png(
   for (std::size_t y = 0; y < rows.size(); ++y) {
     rows[y] = pixels.bytes.data() + y * row_bytes;
   }
-  reader.run(name, [&](png_structp png, png_infop) {
+  const char* foreign_colour = nullptr;
+  reader.run(name, [&](png_structp png, png_infop info) {
     png_read_image(png, rows.data());
-    png_read_end(png, nullptr);
+    png_read_end(png, info);
+    pixels.orientation = orientation(png, info);
+    foreign_colour = foreign_colour_chunk(png, info);
   });
+  if (foreign_colour) {
+    pixels.foreign_colour = foreign_colour;
+  }
   return pixels;
 }
 

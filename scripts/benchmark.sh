@@ -33,9 +33,10 @@ cmake --preset release -B $build -DFUSED_SSIM_CUDA=$cuda -DFUSED_SSIM_BUILD_BENC
 cmake --build $build --target fused_ssim_benchmark
 
 # Commas separate the entries of a context.
-machine=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1 | tr -d ,=)
+machine=$(sed -n '/^model name/{s/^[^:]*: //;s/[,=]//g;p;q}' /proc/cpuinfo 2>/dev/null || true)
 context="machine=${machine:-unknown} with $(nproc) processors,commit=$(git describe --always --dirty 2>/dev/null || echo none)"
-[ $cuda = OFF ] || context+=",gpu_driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)"
+[ $cuda = OFF ] \
+  || context+=",gpu_driver=$(nvidia-smi --id=0 --query-gpu=driver_version --format=csv,noheader)"
 rm -f $out/*.json
 written=()
 

@@ -2,12 +2,13 @@
 """Times pytorch-msssim, torchmetrics and kornia beside fused_ssim, on the same images, and
 prints tables in Markdown. Run scripts/benchmark.sh first: it sets up and builds.
 
-    scripts/compare_peers.py [--repetitions N]
+    scripts/compare_peers.py [--repetitions N] [--fused-ssim DIR]
 
 The packages come from PyPI, without their dependencies, into a folder of their own under
 ~/.cache/fused_ssim. The installed torch stays as it is. A step is the value and the gradient
 of 0.8 L1 + 0.2 (1 - SSIM), forward and backward. A value is the mean SSIM alone. An MS-SSIM step
-is that of 1 - MS-SSIM, which pytorch-msssim has with the same semantics.
+is that of 1 - MS-SSIM, which pytorch-msssim has with the same semantics. DIR is a checkout of
+rahul-goel/fused-ssim, which its own setup.py builds; it runs on CUDA alone.
 
 On the CPU a figure is the median of N calls, and the packages take turns. The figures of
 fused_ssim come from its own program, which runs just before. On CUDA a figure is the median of
@@ -83,6 +84,17 @@ def ms_ssim_peers():
     return {"pytorch-msssim": lambda x, y: pytorch_msssim.ms_ssim(x, y, data_range=1.0)}
 
 
+def fused_ssim_of(checkout):
+    """The function of a checkout of fused-ssim, built into a folder of its own."""
+    folder = CACHE / "peers-fused-ssim"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--upgrade"]
+    subprocess.run([*pip, "--no-build-isolation", "--target", str(folder), str(checkout)], check=True)
+    sys.path.insert(0, str(folder))
+    import fused_ssim
+
+    return lambda x, y: fused_ssim.fused_ssim(x, y, train=torch.is_grad_enabled())
+
+
 def images(shape, device):
     """The images of benchmarks/problem.cpp, by the same generator, seed and order."""
     height, width = map(int, shape.split("x"))
@@ -141,17 +153,17 @@ def median_on_cuda(calls):
     return {name: do_bench(call, return_mode="median") * 1e-3 for name, call in calls.items()}
 
 
-def compare(device, repetitions):
+def compare(device, repetitions, all_peers):
     own = ours(device)
     unit, factor = ("us", 1e6) if device == "cuda" else ("ms", 1e3)
     name = torch.cuda.get_device_name() if device == "cuda" else own.title()
     print(f"## {name}, torch {torch.__version__}, float32, 3 channels, {unit}\n")
-    header = ["size", "threads", "", "fused_ssim", *peers()]
+    header = ["size", "threads", "", "fused_ssim", *all_peers]
     print("| " + " | ".join(header) + " |\n" + "| --- " * len(header) + "|")
     for shape in SHAPES[device]:
         x, y = images(shape, device)
         wanted = own["value", shape, "float32", 1].counters["result"]
-        for package, ssim in peers().items():
+        for package, ssim in all_peers.items():
             # The packages treat the border in different ways. Here that changes
             # the value by less than 0.002.
             if abs(value_of(ssim, x, y).item() - wanted) > 0.002:
@@ -163,14 +175,14 @@ def compare(device, repetitions):
         for threads in own.threads():
             torch.set_num_threads(threads)
             for what, operation, run, packages in (
-                ("value", "value", value_of, peers()),
-                ("step", "autograd_step", step, peers()),
+                ("value", "value", value_of, all_peers),
+                ("step", "autograd_step", step, all_peers),
                 ("MS-SSIM step", "ms_ssim_step", ms_ssim_step, ms_ssim_peers()),
             ):
                 calls = {p: (lambda s=ssim, run=run: run(s, x, y)) for p, ssim in packages.items()}
                 seconds = median_on_cuda(calls) if device == "cuda" else median_on_cpu(calls, repetitions)
                 mine = own.seconds(operation, shape, threads=threads)
-                cells = [f"{seconds[p] * factor:.4g} ({seconds[p] / mine:.1f} x)" if p in seconds else "" for p in peers()]
+                cells = [f"{seconds[p] * factor:.4g} ({seconds[p] / mine:.1f} x)" if p in seconds else "" for p in all_peers]
                 print("| " + " | ".join([shape, str(threads), what, f"{mine * factor:.4g}", *cells]) + " |", flush=True)
     print()
 
@@ -178,12 +190,18 @@ def compare(device, repetitions):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="on the CPU; default: 5")
-    repetitions = parser.parse_args().repetitions
+    parser.add_argument("--fused-ssim", type=Path, metavar="DIR", help="a checkout of rahul-goel/fused-ssim")
+    arguments = parser.parse_args()
+    if arguments.fused_ssim and not (arguments.fused_ssim / "setup.py").exists():
+        sys.exit(f"compare_peers: expected a checkout with setup.py, but got {arguments.fused_ssim}")
     if not PROGRAM.exists():
         sys.exit(f"compare_peers: {PROGRAM} is not there; run scripts/benchmark.sh first")
-    compare("cpu", repetitions)
+    compare("cpu", arguments.repetitions, peers())
     if torch.cuda.is_available():
-        compare("cuda", repetitions)
+        on_cuda = peers()
+        if arguments.fused_ssim:
+            on_cuda["fused-ssim"] = fused_ssim_of(arguments.fused_ssim)
+        compare("cuda", arguments.repetitions, on_cuda)
 
 
 if __name__ == "__main__":

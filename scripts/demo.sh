@@ -23,7 +23,8 @@ photo=$(realpath "${1:-$FUSED_SSIM_PHOTO}")
 
 cd "$root"
 build=build/demo
-cmake --preset release -B $build -DFUSED_SSIM_CUDA=$cuda -DFUSED_SSIM_BUILD_TESTS=OFF >$build.log \
+cmake --preset release -B $build -DFUSED_SSIM_CUDA=$cuda \
+  -DFUSED_SSIM_BUILD_EXAMPLES=ON -DFUSED_SSIM_BUILD_TESTS=OFF >$build.log \
   || { cat $build.log; exit 1; }
 cmake --build $build --target optimize_image compare_images
 

@@ -10,7 +10,12 @@ case ${1:-} in
   --check) mode=(--dry-run -Werror) ;;
   *) echo "usage: scripts/format.sh [--check]" >&2; exit 2 ;;
 esac
-command -v clang-format-14 >/dev/null || "$root/scripts/setup.sh" --no-cuda --format
+if ! command -v clang-format-14 >/dev/null; then
+  source "$root/scripts/setup/common.sh"
+  source "$root/scripts/setup/packages.sh"
+  begin_setup
+  install_packages clang-format-14:clang-format-14
+fi
 
 cd "$root"
 mapfile -t files < <(git ls-files --cached --others --exclude-standard '*.h' '*.cpp' '*.cuh' '*.cu')

@@ -3,11 +3,13 @@
 
     python3 -m venv /tmp/golden
     /tmp/golden/bin/pip install scikit-image==0.25.2 pytorch-msssim==1.0.0 \
-        torchmetrics==1.8.2 torch==2.11.0
+        torchmetrics==1.8.2 kornia==0.9.0 torch==2.11.0
     /tmp/golden/bin/python scripts/make_golden.py
 
 All packages agree on SSIM with padding `valid`. SSIM with `same` comes from
-scikit-image and images with zeros around them. MS-SSIM comes from pytorch-msssim, and from
+scikit-image and images with zeros around them. SSIM with `reflect`, the mean over the
+windows around all pixels of images that are mirrored at their borders, is what
+torchmetrics and kornia report. MS-SSIM comes from pytorch-msssim, and from
 torchmetrics for grey images with even sides at each scale: elsewhere it halves and averages in
 other ways. Integer formulas give the images, and
 tests/golden_test.cpp repeats them, so the files hold only results. Each file also
@@ -18,6 +20,7 @@ import json
 import pathlib
 from importlib.metadata import version
 
+import kornia
 import numpy as np
 import torch
 from pytorch_msssim import ms_ssim as msssim_ms_ssim
@@ -157,9 +160,11 @@ def by_torchmetrics(a, b, setting):
     border = gaussian_border(setting["sigma"])
     assert border == setting["window_size"] // 2
     # It reflects the images at their borders and takes the mean over all windows.
-    _, full = torchmetrics_ssim(
+    mean, full = torchmetrics_ssim(
         a, b, data_range=1.0, sigma=setting["sigma"], return_full_image=True
     )
+    if setting["padding"] == "reflect":
+        return mean.mean()
     return full[..., border:-border, border:-border].mean()
 
 
@@ -196,6 +201,12 @@ def ms_ssim_by_torchmetrics(x, y, window_size, sigma, weights):
     return torchmetrics_ms_ssim(
         x, y, data_range=1.0, sigma=sigma, betas=tuple(weights), normalize="relu"
     )
+
+
+def by_kornia(a, b, setting):
+    # Its "same" is reflection, and its sigma is always 1.5.
+    assert setting == {"padding": "reflect", "window_size": setting["window_size"], "sigma": 1.5}
+    return kornia.metrics.ssim(a, b, setting["window_size"]).mean()
 
 
 def setting(padding, window_size=11, sigma=1.5):
@@ -253,8 +264,16 @@ def main():
         1e-10,
         cases(
             with_gradient(by_torchmetrics),
-            [setting("valid"), setting("valid", 15, 2.0)],
+            [setting("valid"), setting("valid", 15, 2.0), setting("reflect")],
         ),
+    )
+    # kornia adds 1e-12 to the denominator.
+    write(
+        "kornia",
+        ["kornia", "torch"],
+        1e-8,
+        1e-6,
+        cases(with_gradient(by_kornia), [setting("reflect")]),
     )
     write_multi_scale()
 

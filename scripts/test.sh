@@ -11,6 +11,6 @@ source "$root/build/environment.sh"
 export CUDAARCHS=${CUDAARCHS:-90}
 
 cd "$root"
-cmake --preset release
+cmake --preset release -DFUSED_SSIM_BUILD_TESTS=ON -DFUSED_SSIM_BUILD_EXAMPLES=ON
 cmake --build --preset release
 ctest --preset release --parallel "$(nproc)" "$@"

@@ -242,7 +242,7 @@ variable_list backward(
     std::size_t arguments) {
   const auto saved_holder = context->saved_data["saved"].toCapsule();
   auto& saved = static_cast<Saved&>(*saved_holder);
-  const auto& upstream = grads[0];
+  const auto upstream = detail::resolved(grads[0]);
   const bool retained = torch::autograd::get_current_graph_task_keep_graph();
 
   variable_list gradients;

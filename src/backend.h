@@ -10,7 +10,10 @@
 //   map   = w (l1_weight |d| + dssim_weight (1 - ssim) + constant)    (an image), and
 //   the gradient of the value in the input, or in the input and the target.
 //
-// d is x - y, and w is the weight of a pixel (1 if there are no weights). L1 is the
+// Beside the gradient in the input they can write a map of errors (`ErrorTerms`).
+//
+// d is x - y, and w is the weight of a pixel (1 if there are no weights). |d| stands
+// for smooth L1 where `Terms::smooth_l1_beta` is above 0. L1 is the
 // sum of w |d| over `l1_region`, D is the sum of w (1 - ssim) over `ssim_region`.
 // For a mean each is divided by the sum of w over its region (`WeightSums`). For a
 // sum nothing is divided, and the constant counts once for each w.
@@ -122,6 +125,13 @@ struct Terms {
   double l1_weight = 0; // of |x - y|
   double dssim_weight = 0; // of 1 - SSIM
   double constant = 0;
+  double smooth_l1_beta = 0; // 0: |x - y|
+};
+
+/// What a map of errors shows, l1 |d| + dssim (1 - ssim) + contrast_structure (1 - cs),
+/// not weighted by the mask. Of the last two, one is 0. A term of 0 is left out.
+struct ErrorTerms {
+  double l1 = 0, dssim = 0, contrast_structure = 0;
 };
 
 /// The constants of SSIM. The kernels work in units of `unit`: they multiply each
@@ -137,6 +147,12 @@ struct Constants {
 struct WeightSums {
   double ssim = 0; // over `ssim_region` of all images and channels
   double l1 = 0; // over `l1_region`
+};
+
+/// The sums of both terms, in units of Constants::unit.
+struct TermSums {
+  double dssim = 0; // sum of w (1 - ssim) over ssim_region
+  double l1 = 0; // sum of w |d| over l1_region
 };
 
 /// What to compute, from which images.
@@ -193,6 +209,11 @@ struct Outputs {
   double* plane_sums = nullptr;
   int plane_parts = 1;
 
+  /// What a piece of a larger image adds to the whole, on the images' device: of the
+  /// terms, those that the wanted scalars above are made of.
+  TermSums* term_sums = nullptr; // []
+  WeightSums* weight_sums = nullptr; // []
+
   /// [N, C, rows and columns of map_region]; excludes all others.
   MutableView map;
 
@@ -200,6 +221,11 @@ struct Outputs {
   /// the caller swaps the images for a gradient in the target alone.
   MutableView grad_input; // [N, C, H, W], written in own_region
   MutableView grad_target; // [N, C, H, W], written in own_region
+
+  /// [N, C, rows and columns of map_region], written in ssim_region; only together
+  /// with grad_input, and without grad_target.
+  MutableView error_map;
+  ErrorTerms error;
 };
 
 namespace cpu {
@@ -217,6 +243,17 @@ int plane_parts(const Problem& problem, int device);
 
 /// `device` is the index of the images' CUDA device; works on its current stream.
 void run(const Problem& problem, const Outputs& outputs, int device);
+
+/// Adds up the sums of the pieces of an image, in their order, to its scalars and its
+/// weight sums. Of `problem` it reads no image.
+void finish(
+    const Problem& problem,
+    const Outputs& outputs,
+    const TermSums* terms, // [count]
+    std::int64_t count,
+    const WeightSums* weights, // [weight_count]
+    std::int64_t weight_count,
+    int device);
 
 /// data[i] *= factor, for `count` adjacent elements; `factor` is a scalar on the
 /// same device. Where it is 1, data is not touched, which costs no memory traffic.

@@ -59,6 +59,7 @@ inline void check_weights(const Objective& o) {
   };
   check_weight("l1_weight", o.terms.l1_weight);
   check_weight("dssim_weight", o.terms.dssim_weight);
+  check_weight("smooth_l1_beta", o.terms.smooth_l1_beta);
   TORCH_CHECK(
       o.reduction != Reduction::kNone || !o.valid || o.crop_l1,
       o.name,
@@ -215,18 +216,24 @@ inline void check_images(
         "limit), but got input of shape ",
         input.sizes());
   }
+}
+
+inline void check_window_fits(
+    const Objective& o,
+    std::int64_t height,
+    std::int64_t width) {
   TORCH_CHECK(
       !o.valid || o.scales() > 0 || // see check_scales
-          (input.size(-2) >= o.window_size && input.size(-1) >= o.window_size),
+          (height >= o.window_size && width >= o.window_size),
       o.name,
       ": expected images of at least window_size x window_size = ",
       o.window_size,
       " x ",
       o.window_size,
       " pixels with padding kValid, but got ",
-      input.size(-2),
+      height,
       " x ",
-      input.size(-1));
+      width);
 }
 
 inline void check_mask(
@@ -352,6 +359,7 @@ inline void check_arguments(
     const torch::Tensor& mask) { // see functional.h; may be undefined
   check_options(o);
   check_images(o, input, target);
+  check_window_fits(o, input.size(-2), input.size(-1));
   check_mask(o, input, mask);
 }
 
@@ -370,6 +378,17 @@ inline void check_ms_ssim_arguments(
     const torch::Tensor& target) { // as input
   check_arguments(o, input, target, /*mask=*/{});
   check_scales(o, input);
+}
+
+inline void check_error_map(const Objective& o, ErrorMap error_map) {
+  TORCH_CHECK(
+      error_map == ErrorMap::kNone || error_map == ErrorMap::kLoss ||
+          error_map == ErrorMap::kDSSIM ||
+          error_map == ErrorMap::kContrastStructure,
+      o.name,
+      ": expected error_map kNone, kLoss, kDSSIM or kContrastStructure, but "
+      "got ",
+      static_cast<int>(error_map));
 }
 
 inline void check_reduces(const Objective& o) {

@@ -144,7 +144,11 @@ torch::Tensor composition(
   auto value = torch::zeros(
       is_map ? inner(x).sizes() : torch::IntArrayRef(), x.options());
   if (terms.l1_weight != 0) {
-    const auto l1 = d.abs() * constants.unit;
+    const double beta = terms.smooth_l1_beta / constants.unit;
+    const auto size = beta == 0
+        ? d.abs()
+        : torch::smooth_l1_loss(x, y, at::Reduction::None, beta);
+    const auto l1 = size * constants.unit;
     value = value +
         terms.l1_weight *
             (is_map ? inner(l1)

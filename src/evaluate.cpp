@@ -1,10 +1,13 @@
 #include "evaluate.h"
 
 #include "backend.h"
+#include "passes.h"
+#include "split.h"
 #include "views.h"
 #include "window.h"
 
 #include <limits>
+#include <utility>
 
 namespace fused_ssim::detail {
 namespace {
@@ -42,6 +45,10 @@ Evaluation allocate(
   }
   if (request.grad_target) {
     result.grad_target = torch::empty_like(target, gradient_options);
+  }
+  if (request.error_map != ErrorMap::kNone) {
+    result.error_map =
+        torch::empty(map_sizes(objective, input), input.options());
   }
   return result;
 }
@@ -106,7 +113,23 @@ void* scalar_data(const torch::Tensor& tensor) {
   return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
 }
 
-Outputs make_outputs(const Objective& objective, const Evaluation& result) {
+ErrorTerms error_terms(ErrorMap error_map, const Terms& terms) {
+  switch (error_map) {
+    case ErrorMap::kLoss:
+      return {terms.l1_weight, terms.dssim_weight, 0};
+    case ErrorMap::kDSSIM:
+      return {0, 1, 0};
+    case ErrorMap::kContrastStructure:
+      return {0, 0, 1};
+    default:
+      return {};
+  }
+}
+
+Outputs make_outputs(
+    const Objective& objective,
+    const Request& request,
+    const Evaluation& result) {
   Outputs outputs;
   if (result.value.defined() && objective.reduction == Reduction::kNone) {
     outputs.map = write(result.value);
@@ -121,10 +144,21 @@ Outputs make_outputs(const Objective& objective, const Evaluation& result) {
   if (result.grad_target.defined()) {
     outputs.grad_target = write(result.grad_target);
   }
+  if (result.error_map.defined()) {
+    outputs.error_map = write(result.error_map);
+    outputs.error = error_terms(request.error_map, objective.terms);
+  }
   return outputs;
 }
 
 } // namespace
+
+torch::Tensor resolved(const torch::Tensor& tensor) {
+  if (tensor.defined() && tensor._is_zerotensor()) {
+    return torch::zeros(tensor.sizes(), tensor.options());
+  }
+  return tensor.defined() ? tensor.resolve_neg() : tensor;
+}
 
 torch::Tensor expanded_mask(
     const torch::Tensor& mask,
@@ -160,7 +194,7 @@ Evaluation evaluate(
     return result;
   }
   const auto problem = make_problem(objective, x, y, weight);
-  auto outputs = make_outputs(objective, result);
+  auto outputs = make_outputs(objective, request, result);
   if (objective.per_plane) {
     outputs.plane_parts = plane_parts(problem, x);
     result.plane_sums = torch::empty(
@@ -210,5 +244,209 @@ torch::Tensor scale(
   }
   return gradient;
 }
+
+// ~~~~~~~~~~~~~~~~~~~~~~~~~~ images split by rows ~~~~~~~~~~~~~~~~~~~~~~~~~~~
+
+namespace split {
+namespace {
+
+/// `own` and `map` of the piece as regions.
+void set_rows(const Piece& piece, Problem& problem) {
+  problem.own_region.row_begin = piece.own.begin;
+  problem.own_region.row_end = piece.own.end;
+  problem.map_region.row_begin = piece.map.begin;
+  problem.map_region.row_end = piece.map.end;
+}
+
+template <typename Sums>
+Sums* sums_of(const torch::Tensor& tensor) { // [2] or [pieces, 2] float64
+  static_assert(sizeof(Sums) == 2 * sizeof(double), "its tensors are [.., 2]");
+  return static_cast<Sums*>(tensor.mutable_data_ptr());
+}
+
+/// A view in the piece's coordinates: the tensor's first row is the piece's first own one.
+MutableView write_own(const torch::Tensor& tensor, const Piece& piece) {
+  auto view = write(tensor);
+  view.data = static_cast<char*>(view.data) -
+      piece.own.begin * view.stride[2] * bytes_of(view.element);
+  return view;
+}
+
+void run(
+    const Problem& problem,
+    const Outputs& outputs,
+    [[maybe_unused]] const torch::Tensor& input) { // tells the device
+#if defined(FUSED_SSIM_WITH_CUDA)
+  if (input.is_cuda()) {
+    return cuda::run(problem, outputs, input.get_device());
+  }
+#endif
+  cpu::run(problem, outputs);
+}
+
+torch::Tensor empty_sums(const torch::Tensor& like) {
+  return torch::empty({2}, like.options().dtype(torch::kFloat64));
+}
+
+} // namespace
+
+torch::Tensor resolved(const torch::Tensor& tensor) {
+  return detail::resolved(tensor);
+}
+
+Evaluation allocate(
+    const Objective& objective,
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const Request& request) {
+  auto result = detail::allocate(objective, input, target, request);
+  if (input.numel() == 0) {
+    fill_empty(objective, result);
+  }
+  return result;
+}
+
+torch::Tensor sum_weights(const Objective& objective, const Piece& piece) {
+  auto problem = make_problem(
+      objective,
+      piece.input,
+      piece.target,
+      expanded_mask(piece.mask, piece.input));
+  set_rows(piece, problem);
+  const auto sums = empty_sums(piece.input);
+  Outputs outputs;
+  outputs.weight_sums = sums_of<WeightSums>(sums);
+  run(problem, outputs, piece.input);
+  return sums;
+}
+
+torch::Tensor total_weights(
+    const Objective& objective,
+    const torch::Tensor& weight_sums) {
+  const auto total = empty_sums(weight_sums);
+#if defined(FUSED_SSIM_WITH_CUDA)
+  if (weight_sums.is_cuda()) {
+    Problem problem;
+    problem.terms = objective.terms;
+    Outputs outputs;
+    outputs.weight_sums = sums_of<WeightSums>(total);
+    cuda::finish(
+        problem,
+        outputs,
+        /*terms=*/nullptr,
+        /*count=*/0,
+        sums_of<WeightSums>(weight_sums),
+        weight_sums.size(0),
+        weight_sums.get_device());
+    return total;
+  }
+#else
+  static_cast<void>(objective);
+#endif
+  WeightSums sums;
+  for (std::int64_t i = 0; i < weight_sums.size(0); ++i) {
+    const WeightSums& each = sums_of<WeightSums>(weight_sums)[i];
+    sums.ssim += each.ssim;
+    sums.l1 += each.l1;
+  }
+  *sums_of<WeightSums>(total) = sums;
+  return total;
+}
+
+void evaluate(
+    const Objective& objective,
+    const Piece& piece,
+    const Request& request,
+    const torch::Tensor& weight_sums,
+    const torch::Tensor& grad_input,
+    const torch::Tensor& grad_target,
+    const torch::Tensor& term_sums) {
+  if (grad_target.defined() && !grad_input.defined()) {
+    // Both terms are symmetric in the images.
+    Piece swapped = piece;
+    std::swap(swapped.input, swapped.target);
+    return evaluate(
+        objective,
+        swapped,
+        request,
+        weight_sums,
+        grad_target,
+        grad_input,
+        term_sums);
+  }
+  auto problem = make_problem(
+      objective,
+      piece.input,
+      piece.target,
+      expanded_mask(piece.mask, piece.input));
+  set_rows(piece, problem);
+  problem.weight_sums = sums_of<WeightSums>(weight_sums);
+
+  // The scalars of the piece alone say nothing, but that they are wanted says which
+  // terms to add up.
+  const auto scalars = torch::empty({3}, scalar_options(piece.input));
+  Outputs outputs;
+  if (request.value) {
+    outputs.value = scalar_data(scalars[0]);
+  }
+  if (request.log) {
+    outputs.l1 = scalar_data(scalars[1]);
+    outputs.ssim = scalar_data(scalars[2]);
+  }
+  outputs.term_sums = sums_of<TermSums>(term_sums);
+  if (grad_input.defined()) {
+    outputs.grad_input = write_own(grad_input, piece);
+  }
+  if (grad_target.defined()) {
+    outputs.grad_target = write_own(grad_target, piece);
+  }
+  run(problem, outputs, piece.input);
+}
+
+void finish(
+    const Objective& objective,
+    const torch::Tensor& term_sums,
+    const torch::Tensor& weight_sums,
+    Evaluation& result) {
+  const double unit =
+      constants_of(objective.data_range, objective.k1, objective.k2).unit;
+  const bool mean = objective.reduction == Reduction::kMean;
+#if defined(FUSED_SSIM_WITH_CUDA)
+  if (term_sums.is_cuda()) {
+    Problem problem;
+    const bool wide = result.value.scalar_type() == torch::kFloat64;
+    problem.input.element = wide ? Element::kFloat64 : Element::kFloat32;
+    problem.constants.unit = unit;
+    problem.terms = objective.terms;
+    problem.mean = mean;
+    return cuda::finish(
+        problem,
+        make_outputs(objective, Request(), result),
+        sums_of<TermSums>(term_sums),
+        term_sums.size(0),
+        sums_of<WeightSums>(weight_sums),
+        /*weight_count=*/1,
+        term_sums.get_device());
+  }
+#endif
+  TermSums sums;
+  for (std::int64_t i = 0; i < term_sums.size(0); ++i) {
+    const TermSums& each = sums_of<TermSums>(term_sums)[i];
+    sums.dssim += each.dssim;
+    sums.l1 += each.l1;
+  }
+  const auto scalars = detail::finish(
+      objective.terms, unit, mean, sums, *sums_of<WeightSums>(weight_sums));
+  const auto store = [](torch::Tensor& scalar, double value) {
+    if (scalar.defined()) {
+      scalar.fill_(value);
+    }
+  };
+  store(result.value, scalars.value);
+  store(result.l1, scalars.l1);
+  store(result.ssim, scalars.ssim);
+}
+
+} // namespace split
 
 } // namespace fused_ssim::detail

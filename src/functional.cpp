@@ -59,15 +59,23 @@ L1DSSIMValueAndGrad l1_dssim_value_and_grad(
     const torch::Tensor& input,
     const torch::Tensor& target,
     const L1DSSIMLossOptions& options,
-    const torch::Tensor& mask) {
+    const torch::Tensor& mask,
+    ErrorMap error_map) {
   const Objective objective(options, "l1_dssim_value_and_grad()");
   detail::check_reduces(objective);
+  detail::check_error_map(objective, error_map);
   detail::check_loss_arguments(objective, input, target, mask);
   const torch::NoGradGuard no_grad;
   detail::Request request;
   request.value = request.log = request.grad_input = true;
+  request.error_map = error_map;
   auto result = detail::evaluate(objective, input, target, mask, request);
-  return {result.value, result.l1, result.ssim, result.grad_input};
+  return {
+      result.value,
+      result.l1,
+      result.ssim,
+      result.grad_input,
+      result.error_map};
 }
 
 torch::Tensor ms_ssim(

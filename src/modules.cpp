@@ -35,6 +35,7 @@ void visit_each(L1DSSIMLossOptions& options, const Visit& visit) {
   visit("l1_weight", options.l1_weight());
   visit("dssim_weight", options.dssim_weight());
   visit("crop_l1", options.crop_l1());
+  visit("smooth_l1_beta", options.smooth_l1_beta());
   visit_shared(options, visit);
 }
 

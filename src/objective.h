@@ -39,7 +39,10 @@ struct Objective {
       : Objective(
             name,
             options,
-            {options.l1_weight(), options.dssim_weight(), 0},
+            {options.l1_weight(),
+             options.dssim_weight(),
+             0,
+             options.smooth_l1_beta()},
             options.crop_l1()) {}
 
   explicit Objective(

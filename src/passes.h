@@ -6,15 +6,19 @@
 #include "backend.h"
 #include "ssim_math.h"
 
+#include <limits>
+
 namespace fused_ssim::detail {
 
 /// There are two kernels: one with SSIM, which can do all the work, and a cheap one
 /// with L1 alone. Work that a weight of 0 skips is skipped: SSIM has no part in
-/// images (maps and gradients) whose dssim_weight is 0.
+/// images (maps and gradients) whose dssim_weight is 0. A map of errors is always
+/// written by the kernel with SSIM.
 struct Passes {
   bool ssim = false; // run the kernel with SSIM
   bool l1 = false; // run the kernel with L1 alone
-  bool images_with_ssim = false; // the kernel with SSIM writes the images
+  bool images_with_ssim =
+      false; // the kernel with SSIM writes map and gradients
   bool l1_sum = false; // wanted: of the kernel with L1 alone, if that runs
   bool sums = false; // any sum is wanted
 
@@ -26,17 +30,12 @@ struct Passes {
     const bool ssim_sum = outputs.ssim != nullptr ||
         outputs.plane_sums != nullptr || (value && terms.dssim_weight != 0);
     l1_sum = outputs.l1 != nullptr || (value && terms.l1_weight != 0);
-    sums = value || outputs.ssim != nullptr || outputs.l1 != nullptr;
+    sums = value || outputs.ssim != nullptr || outputs.l1 != nullptr ||
+        outputs.weight_sums != nullptr;
     images_with_ssim = images && terms.dssim_weight != 0;
-    ssim = ssim_sum || images_with_ssim;
+    ssim = ssim_sum || images_with_ssim || outputs.error_map.data != nullptr;
     l1 = (images && !images_with_ssim) || (l1_sum && !ssim);
   }
-};
-
-/// The sums of both terms, in units of Constants::unit.
-struct TermSums {
-  double dssim = 0; // sum of w (1 - ssim) over ssim_region
-  double l1 = 0; // sum of w |d| over l1_region
 };
 
 /// sum / weights, and 0 where nothing weighs.
@@ -71,6 +70,17 @@ FUSED_SSIM_HOST_DEVICE GradientFactors gradient_factors(
     return {ssim, terms.l1_weight};
   }
   return {mean_of(ssim, weights.ssim), mean_of(terms.l1_weight, weights.l1)};
+}
+
+/// Terms::smooth_l1_beta in units of `unit`, for the type that the kernels compute in.
+/// A beta without a finite reciprocal is below the rounding of every pixel.
+template <typename T>
+SmoothL1<T> smooth_l1(const Terms& terms, double unit) {
+  const T beta = static_cast<T>(terms.smooth_l1_beta / unit);
+  if (!(beta >= std::numeric_limits<T>::min())) {
+    return {T(0), T(0)};
+  }
+  return {beta, T(1) / beta};
 }
 
 /// The three scalars of Outputs.

@@ -133,15 +133,19 @@ struct PivotSample {
   }
 
   /// q: the middle of the range. What the differences have in common cancels in the
-  /// gradient, except for the rounding of blur(d); q takes it out before. It has to be
-  /// small against C2, or else it is 0: where the images agree all the same, Vd is
-  /// not exactly 0 with it, but q^2 2^-24.
+  /// gradient, except for the rounding of blur(d); q takes it out before. Where the
+  /// images agree all the same, Vd is not exactly 0 with it, but q^2 2^-24. So it has
+  /// to be small against C2, or else it is 0. It may be larger where the sample has no
+  /// pixel that agrees, or nearly: the images differ in brightness there.
   FUSED_SSIM_HOST_DEVICE float difference_pivot(float two_c2) const {
     if (low_difference > high_difference) {
       return 0;
     }
     const float middle = 0.5f * (low_difference + high_difference);
-    return 8 * middle * middle <= two_c2 ? middle : 0.0f;
+    const float size = middle < 0 ? -middle : middle;
+    const float nearest = middle < 0 ? -high_difference : low_difference;
+    const float limit = 2 * nearest >= size ? 16.0f : 0.125f;
+    return middle * middle <= limit * two_c2 ? middle : 0.0f;
   }
 };
 
@@ -159,7 +163,7 @@ struct Partials {
 
 /// The arithmetic of T = float or double on the host. The device and the SIMD
 /// vectors bring their own: fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b,
-/// neg(a) = -a.
+/// neg(a) = -a, min(a, b), which may be either if a is NaN.
 template <typename T>
 struct ScalarMath {
   static T fma(T a, T b, T c) {
@@ -173,6 +177,29 @@ struct ScalarMath {
   }
   static T reciprocal(T a) {
     return T(1) / a;
+  }
+  static T min(T a, T b) {
+    return a < b ? a : b;
+  }
+};
+
+/// Smooth L1, as torch::smooth_l1_loss: d^2 / (2 beta) for |d| < beta, and otherwise
+/// |d| - beta / 2. A beta of 0 stands for |d| itself, and has no use for the functions.
+template <typename T>
+struct SmoothL1 {
+  T beta = T(0), inverse_beta = T(0);
+
+  /// Of |d|. With m = min(|d|, beta), m / beta (|d| - m / 2) is right on both sides.
+  template <typename Math>
+  FUSED_SSIM_HOST_DEVICE T value(const T& size) const {
+    const T m = Math::min(size, beta);
+    return (m * inverse_beta) * Math::fnma(T(0.5), m, size);
+  }
+
+  /// The size of the derivative at |d|; its sign is that of d.
+  template <typename Math>
+  FUSED_SSIM_HOST_DEVICE T slope(const T& size) const {
+    return Math::min(size * inverse_beta, T(1));
   }
 };
 
@@ -209,13 +236,23 @@ struct SSIMPixel {
     return Math::fma(vd_ratio, luminance, md2 * inv_d1);
   }
 
-  /// Partial derivatives of 1 - SSIM, to be multiplied by kPartialScale. The order of
-  /// the products keeps each factor below 1 / D: 1 / D^2 would overflow where C1 or
-  /// C2 is small.
+  /// Partial derivatives of 1 - SSIM, to be multiplied by kPartialScale.
   FUSED_SSIM_HOST_DEVICE Partials<T> partials() const {
-    const T l_inv_d2 = luminance * inv_d2;
+    return partials_of(inv_d2);
+  }
+
+  /// The same, times `factor`.
+  FUSED_SSIM_HOST_DEVICE Partials<T> partials(T factor) const {
+    return partials_of(inv_d2 * factor);
+  }
+
+ private:
+  /// The order of the products keeps each factor below 1 / D: 1 / D^2 would overflow
+  /// where C1 or C2 is small.
+  FUSED_SSIM_HOST_DEVICE Partials<T> partials_of(T factor_inv_d2) const {
+    const T l_inv_d2 = luminance * factor_inv_d2;
     const T md_inv_d1 = md * inv_d1;
-    const T contrast_md = n2 * inv_d2 * md_inv_d1; // (N2 / D2) md / D1
+    const T contrast_md = n2 * factor_inv_d2 * md_inv_d1; // (N2 / D2) md / D1
     Partials<T> p;
     p.ss = Math::neg(l_inv_d2 * vd_ratio);
     p.dd = l_inv_d2 * (inv_d2 * v2);

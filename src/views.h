@@ -54,13 +54,4 @@ inline torch::TensorOptions scalar_options(const torch::Tensor& input) {
   return input.options().dtype(wide ? torch::kFloat64 : torch::kFloat32);
 }
 
-/// `tensor` as its memory says. The imaginary part of a conjugate is negated lazily,
-/// and a zero tensor has no memory at all.
-inline torch::Tensor resolved(const torch::Tensor& tensor) {
-  if (tensor.defined() && tensor._is_zerotensor()) {
-    return torch::zeros(tensor.sizes(), tensor.options());
-  }
-  return tensor.defined() ? tensor.resolve_neg() : tensor;
-}
-
 } // namespace fused_ssim::detail

@@ -71,6 +71,16 @@ void print_table(torch::Device device) {
   for (const auto& pair : full_range_pairs(sizes)) {
     print(pair, device);
   }
+  // Far outside of the data range.
+  const auto y = noise(sizes);
+  for (const int factor : {1, 10, 100, 1000, 10000}) {
+    const auto name = std::to_string(factor) + " (u - 0.5) against u";
+    print({name, factor * (x - 0.5), y}, device);
+  }
+  for (const int level : {10, 100, 1000}) {
+    const auto name = std::to_string(level) + " + u, both";
+    print({name, level + x, level + y}, device);
+  }
 }
 
 } // namespace

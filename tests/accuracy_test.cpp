@@ -156,6 +156,45 @@ TEST_P(AccuracyTest, ImagesAroundZero) {
       5e-6);
 }
 
+/// The images and their range times a factor: SSIM is the same, and so are the digits.
+TEST_P(AccuracyTest, AnyDataRange) {
+  const auto photo = photograph(sizes);
+  for (const double range : {1e-9, 0.3, 255.0, 65535.0, 1e12}) {
+    SCOPED_TRACE(range);
+    const auto x = noise(sizes), y = noise(sizes);
+    expect_map_within({{"noise", range * x, range * y, range}}, 5e-6);
+    expect_gradient_within({"noise", range * x, range * y, range}, 5e-7);
+    const auto other = disturbed(photo, 0.05);
+    expect_map_within(
+        {{"photographs", range * photo, range * other, range}}, 5e-5);
+    expect_gradient_within(
+        {"photographs", range * photo, range * other, range}, 5e-6);
+  }
+}
+
+// Far outside of the range, where float32 itself has few digits left: E[x^2] - mu^2
+// would have none.
+TEST_P(AccuracyTest, FarOutsideOfTheDataRange) {
+  for (const double level : {10.0, 100.0, 1000.0, -1000.0}) {
+    SCOPED_TRACE(level);
+    const ImagePair pair = {
+        "far", level + noise(sizes), level + 0.3 * noise(sizes)};
+    for (const bool swapped : {false, true}) {
+      const auto x = single(swapped ? pair.y : pair.x);
+      const auto y = single(swapped ? pair.x : pair.y);
+      const auto options = SSIMOptions().padding(torch::kValid);
+      auto none = options;
+      none.reduction(torch::kNone);
+      const auto map = F::ssim(x, y, none);
+      EXPECT_LE(error_of(map, expected(x, y, Spec(none)).value).max, 5e-5);
+      const auto leaf = x.clone().requires_grad_();
+      F::ssim(leaf, y, options).backward();
+      const auto reference = expected(x, y, Spec(options)).grad_input;
+      EXPECT_LE(error_of(leaf.grad(), reference).relative_l2, 5e-5);
+    }
+  }
+}
+
 /// 1 where the window of `radius` around a pixel contains a pixel of `spots`.
 torch::Tensor reach(const torch::Tensor& spots, std::int64_t radius) {
   return torch::max_pool2d(

@@ -219,10 +219,20 @@ TEST_F(ChecksTest, WeightsOfTheTerms) {
         F::l1_dssim_value_and_grad(
             x, y, L1DSSIMLossOptions().dssim_weight(bad)),
         HasSubstr("expected dssim_weight to be finite and >= 0, but got "));
+    EXPECT_ERROR(
+        F::l1_dssim_loss(x, y, L1DSSIMLossOptions().smooth_l1_beta(bad)),
+        HasSubstr("expected smooth_l1_beta to be finite and >= 0, but got "));
   }
   EXPECT_ERROR(
       F::l1_dssim_loss(x, y, L1DSSIMLossOptions().l1_weight(-0.5)),
       HasSubstr("but got -0.5"));
+}
+
+TEST_F(ChecksTest, MapOfErrors) {
+  EXPECT_ERROR(
+      F::l1_dssim_value_and_grad(x, y, {}, {}, static_cast<ErrorMap>(7)),
+      HasSubstr("expected error_map kNone, kLoss, kDSSIM or "
+                "kContrastStructure, but got 7"));
 }
 
 TEST_F(ChecksTest, MapOfTheLossWithValidNeedsCroppedL1) {

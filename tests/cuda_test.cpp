@@ -66,6 +66,12 @@ class CudaTest : public SeededTest {
       }
       F::l1_dssim_value_and_grad(
           x, y, L1DSSIMLossOptions().padding(torch::kValid), weights);
+      F::l1_dssim_value_and_grad(
+          x,
+          y,
+          L1DSSIMLossOptions().smooth_l1_beta(0.1),
+          weights,
+          ErrorMap::kLoss);
       const auto a = x.detach().requires_grad_();
       const auto b = y.detach().requires_grad_();
       (F::l1_dssim_loss(a, b, {}, weights) * 3).backward();
@@ -83,6 +89,16 @@ class CudaTest : public SeededTest {
     }
   }
 };
+
+// Trainers keep their targets in pinned memory, which the GPU could even read.
+TEST_F(CudaTest, RefusesAPinnedTarget) {
+  const auto x = image();
+  const auto pinned = noise({3, 200, 300}).to(torch::kFloat32).pin_memory();
+  EXPECT_ERROR(
+      F::l1_dssim_value_and_grad(x, pinned),
+      testing::HasSubstr("expected input and target on the same device, but "
+                         "got cuda:0 and cpu"));
+}
 
 TEST_F(CudaTest, WorksOnTheCurrentStream) {
   const auto x0 = image();

@@ -72,6 +72,18 @@ class Judge {
     require(error.max <= bound, "value", error, bound);
   }
 
+  void error_map(const torch::Tensor& actual, const torch::Tensor& expected) {
+    if (actual.sizes() != expected.sizes()) {
+      failures_ << "error map of shape " << actual.sizes() << " instead of "
+                << expected.sizes() << "\n";
+      return;
+    }
+    const auto error = error_of(actual, expected);
+    const double bound = map_bound() * std::max(weight_, 1.0) +
+        rounding(actual, expected).max + kEpsilon * largest(expected);
+    require(error.max <= bound, "error map", error, bound);
+  }
+
   void gradient(
       const char* name,
       const torch::Tensor& actual,
@@ -166,9 +178,14 @@ void compare(const Case& c, Judge& judge) {
       ? expected_ms_ssim(c.x, y, c.ms_ssim, c.upstream)
       : expected(c.x, y, c.spec(), c.mask, c.upstream);
   if (c.op == Operator::kValueAndGrad) {
-    const auto result = F::l1_dssim_value_and_grad(c.x, c.y, c.loss, c.mask);
+    const auto result =
+        F::l1_dssim_value_and_grad(c.x, c.y, c.loss, c.mask, c.error_map);
     judge.value(result.loss, reference.value);
     judge.gradient("input", result.grad, reference.grad_input);
+    if (c.error_map != ErrorMap::kNone) {
+      judge.error_map(
+          result.error_map, reference_error_map(c.x, y, c.spec(), c.error_map));
+    }
     return;
   }
   const auto a = c.x.detach().requires_grad_(c.of_x);

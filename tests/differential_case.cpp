@@ -219,9 +219,19 @@ Case draw_case(
       c.loss.l1_weight(draw.real(0, 3)).dssim_weight(draw.real(0, 3));
     }
     draw_options(draw, c.loss);
+    if (draw.one_in(3)) {
+      c.loss.smooth_l1_beta(draw.real(0.001, 0.5) * c.loss.data_range());
+    }
     c.loss.crop_l1(c.spec().none || draw.one_in(2));
     if (c.op == Operator::kValueAndGrad && c.spec().none) {
       c.loss.reduction(torch::kMean);
+    }
+    if (c.op == Operator::kValueAndGrad) {
+      c.error_map = draw.of<ErrorMap>(
+          {ErrorMap::kNone,
+           ErrorMap::kLoss,
+           ErrorMap::kDSSIM,
+           ErrorMap::kContrastStructure});
     }
   }
   const auto spec = c.spec();
@@ -273,6 +283,9 @@ std::string describe(const Case& c) {
   } else {
     stream << L1DSSIMLoss(c.loss)
            << (c.op == Operator::kLoss ? "" : " by l1_dssim_value_and_grad");
+    if (c.error_map != ErrorMap::kNone) {
+      stream << " with error map " << static_cast<int>(c.error_map);
+    }
   }
   stream << "\n  " << c.contents << "\n  input " << describe(c.x)
          << "\n  target " << describe(c.y) << "\n  mask " << describe(c.mask)

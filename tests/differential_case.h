@@ -14,6 +14,7 @@ struct Case {
   Operator op = Operator::kSSIM;
   SSIMOptions ssim;
   L1DSSIMLossOptions loss;
+  ErrorMap error_map = ErrorMap::kNone;
   MSSSIMOptions ms_ssim;
   std::string contents;
   bool hard = false; // flat areas beside strong contrast, float32's worst case

@@ -193,6 +193,50 @@ TEST_P(GradientTest, FiniteDifferences) {
   }
 }
 
+// Where a common difference is taken out before the blurs, one that is lost against it
+// in rounding keeps its sign.
+TEST_P(GradientTest, SignOfTinyDifferences) {
+  const Sizes sizes = {2, scaled(150, 30), scaled(300, 40)};
+  for (const auto type : {torch::kFloat32, torch::kFloat64}) {
+    for (const double common : {0.0, 0.004, -0.004, 0.1}) {
+      SCOPED_TRACE(testing::Message() << type << common);
+      const auto y = torch::full(sizes, common < 0 ? 0.004 : 0.0, type);
+      auto x = y + common;
+      auto sign = torch::full(
+          sizes,
+          common > 0       ? 1.0
+              : common < 0 ? -1.0
+                           : 0.0,
+          torch::kFloat64);
+      // What is common changes with the rows.
+      const auto below = [&](const torch::Tensor& image) {
+        return image.slice(1, sizes[1] / 2);
+      };
+      below(y).fill_(0.3);
+      below(x).fill_(0.3 - 0.007 / 3);
+      below(sign).fill_(-1);
+      auto target = y.clone();
+      for (std::int64_t row = 0; row < sizes[1]; ++row) {
+        const std::int64_t column = (7 * row) % sizes[2];
+        const bool positive = row % 2 == 0;
+        const auto equal = (column + 5) % sizes[2];
+        x.select(1, row).select(1, equal).copy_(
+            y.select(1, row).select(1, equal));
+        sign.select(1, row).select(1, equal).fill_(0);
+        x.select(1, row).select(1, column).fill_(positive ? 1e-30 : 0.0);
+        target.select(1, row).select(1, column).fill_(positive ? 0.0 : 1e-30);
+        sign.select(1, row).select(1, column).fill_(positive ? 1 : -1);
+      }
+      const auto a = leaf_of(x, device(), type);
+      const auto options =
+          L1DSSIMLossOptions().l1_weight(1).dssim_weight(1e-7).reduction(
+              torch::kSum);
+      F::l1_dssim_loss(a, target.to(device()), options).backward();
+      EXPECT_LE(error_of(a.grad(), sign).max, 0.01);
+    }
+  }
+}
+
 FUSED_SSIM_ON_EACH_DEVICE(GradientTest);
 
 } // namespace

@@ -3,7 +3,9 @@
 
 #include "support.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace fused_ssim::test {
@@ -53,36 +55,57 @@ class IntegrationTest : public DeviceTest {
     EXPECT_LT((error / old_gradient.norm()).item<double>(), 2e-5);
   }
 
+  static void compare_interleaved(
+      const torch::Tensor& rendered, // [3, H, W]
+      const torch::Tensor& target, // as rendered
+      const torch::Tensor& mask, // [H, W], [0] or undefined
+      double ssim_weight) {
+    SCOPED_TRACE(testing::Message() << rendered.sizes() << ssim_weight);
+    const auto rgb =
+        rendered.permute({1, 2, 0}).contiguous().requires_grad_(); // [H, W, 3]
+    const auto gt = target.permute({1, 2, 0}).contiguous();
+
+    const bool has_mask = mask.defined() && mask.numel() > 0;
+    const bool fits = std::min(rgb.size(0), rgb.size(1)) > 10;
+    auto options = fused_ssim::L1DSSIMLossOptions(ssim_weight);
+    if (!has_mask && fits && ssim_weight > 0) {
+      options.padding(torch::kValid).crop_l1(true);
+    }
+    const auto after = fused_ssim::functional::l1_dssim_loss(
+        rgb.permute({2, 0, 1}),
+        gt.permute({2, 0, 1}),
+        options,
+        has_mask ? mask : torch::Tensor());
+
+    // The trainer's: with a weight of 0 it takes plain L1, of the whole image.
+    const auto x = rgb.permute({2, 0, 1}), y = gt.permute({2, 0, 1});
+    const bool cropped = !has_mask && fits && ssim_weight > 0;
+    const auto inner = [&](const torch::Tensor& t) {
+      return cropped ? t.slice(1, 5, -5).slice(2, 5, -5) : t;
+    };
+    const auto weighted_mean = [&](const torch::Tensor& t) {
+      return has_mask ? (t * mask).sum() / (3 * mask.sum()) : t.mean();
+    };
+    const auto l1 = weighted_mean(inner((x - y).abs()));
+    const auto dssim = weighted_mean(1 - ssim_map(x, y, cropped));
+    expect_same(rgb, (1 - ssim_weight) * l1 + ssim_weight * dssim, after);
+  }
+
   torch::Tensor rendered, gt; // [3, H, W]
   torch::Tensor mask; // [H, W]
 };
 
 TEST_P(IntegrationTest, InterleavedImagesAndAMask) {
-  const auto rgb =
-      rendered.permute({1, 2, 0}).contiguous().requires_grad_(); // [H, W, 3]
-  const auto rgb_gt = gt.permute({1, 2, 0}).contiguous();
-  const double ssim_weight = lambda;
-  for (const auto& weights : {torch::Tensor(), mask}) {
-    auto options = fused_ssim::L1DSSIMLossOptions(ssim_weight);
-    if (!weights.defined()) {
-      options.padding(torch::kValid).crop_l1(true);
+  const auto none = torch::Tensor();
+  const auto empty =
+      torch::empty({0}, gt.options()); // a trainer's word for none
+  for (const double ssim_weight : {lambda, 0.0}) {
+    for (const auto& weights : {none, empty, mask}) {
+      compare_interleaved(rendered, gt, weights, ssim_weight);
     }
-    const auto after = fused_ssim::functional::l1_dssim_loss(
-        rgb.permute({2, 0, 1}), rgb_gt.permute({2, 0, 1}), options, weights);
-
-    const auto x = rgb.permute({2, 0, 1}), y = rgb_gt.permute({2, 0, 1});
-    const auto inner = [&](const torch::Tensor& t) {
-      return t.slice(1, 5, -5).slice(2, 5, -5);
-    };
-    const auto weighted_mean = [&](const torch::Tensor& t) {
-      return weights.defined() ? (t * weights).sum() / (3 * weights.sum())
-                               : t.mean();
-    };
-    const auto difference = (x - y).abs();
-    const auto l1 =
-        weighted_mean(weights.defined() ? difference : inner(difference));
-    const auto dssim = weighted_mean(1 - ssim_map(x, y, !weights.defined()));
-    expect_same(rgb, (1 - ssim_weight) * l1 + ssim_weight * dssim, after);
+    // Too narrow to be cropped.
+    compare_interleaved(
+        rendered.slice(2, 0, 10), gt.slice(2, 0, 10), none, ssim_weight);
   }
 }
 
@@ -117,6 +140,91 @@ TEST_P(IntegrationTest, ACopiedKernel) {
       (1.0 - lambda) * (image - gt).abs().mean() + lambda * (1.0 - value);
   const auto after = fused_ssim::functional::l1_dssim_loss(image, gt, lambda);
   expect_same(image, before, after);
+}
+
+/// The images of a scene where the target shows something that the mask hides and that
+/// the renderer is not to draw.
+struct MaskedScene {
+  torch::Tensor rendered, gt, mask; // [3, H, W], [3, H, W], [H, W] bool
+
+  MaskedScene(const torch::Tensor& rendered, const torch::Tensor& gt)
+      : rendered(rendered.clone()),
+        gt(gt.clone()) {
+    mask =
+        torch::ones({gt.size(1), gt.size(2)}, gt.options().dtype(torch::kBool));
+    mask.slice(0, 8, 16).slice(1, 10, 20).fill_(false);
+  }
+
+  /// The loss by `f`, and its gradient, if the hidden pixels of the target are `value`.
+  template <typename F>
+  std::pair<torch::Tensor, torch::Tensor> with(double value, const F& f) const {
+    const auto image = rendered.clone().requires_grad_();
+    const auto target = gt.masked_fill(mask.logical_not(), value);
+    const auto loss = f(image, target, mask);
+    return {loss.detach(), torch::autograd::grad({loss}, {image})[0]};
+  }
+};
+
+TEST_P(IntegrationTest, AMaskAloneSeesWhatIsUnderIt) {
+  const MaskedScene scene(rendered, gt);
+  const auto loss = [](const torch::Tensor& rendered,
+                       const torch::Tensor& gt,
+                       const torch::Tensor& mask) {
+    return fused_ssim::functional::l1_dssim_loss(rendered, gt, lambda, mask);
+  };
+  const auto [dark, dark_gradient] = scene.with(0, loss);
+  const auto [bright, bright_gradient] = scene.with(1, loss);
+  EXPECT_GT((dark - bright).abs().item<double>(), 1e-3);
+  EXPECT_GT((dark_gradient - bright_gradient).abs().max().item<double>(), 1e-5);
+}
+
+TEST_P(IntegrationTest, CompositingUnderAMask) {
+  const MaskedScene scene(rendered, gt);
+  const auto loss = [](const torch::Tensor& rendered,
+                       const torch::Tensor& gt,
+                       const torch::Tensor& mask) {
+    const auto seen = torch::where(mask, rendered, gt);
+    return fused_ssim::functional::l1_dssim_loss(seen, gt, lambda, mask);
+  };
+  // A render that is right outside of the mask has no loss.
+  const MaskedScene right(gt, gt);
+  EXPECT_EQ(right.with(1, loss).first.item<double>(), 0);
+  // No gradient reaches a hidden pixel, and what the renderer draws there is not seen.
+  const auto [value, gradient] = scene.with(1, loss);
+  const auto hidden = scene.mask.logical_not();
+  EXPECT_EQ(gradient.masked_fill(scene.mask, 0).abs().max().item<double>(), 0);
+  auto other = scene;
+  other.rendered.masked_fill_(hidden, NAN);
+  const auto [other_value, other_gradient] = other.with(1, loss);
+  expect_same_bits(other_value, value);
+  expect_same_bits(other_gradient, gradient);
+}
+
+TEST_P(IntegrationTest, ErodingAMask) {
+  const MaskedScene scene(rendered, gt);
+  const auto loss = [](const torch::Tensor& rendered,
+                       const torch::Tensor& gt,
+                       const torch::Tensor& mask) {
+    const auto hidden =
+        mask.logical_not().to(torch::kFloat32).unsqueeze(0); // [1, H, W]
+    const auto near_hidden =
+        torch::max_pool2d(hidden, /*kernel_size=*/11, /*stride=*/1, 5);
+    return fused_ssim::functional::l1_dssim_loss(
+        rendered, gt, lambda, near_hidden == 0);
+  };
+  const auto [dark, dark_gradient] = scene.with(0, loss);
+  const auto [bright, bright_gradient] = scene.with(1, loss);
+  EXPECT_NEAR(dark.item<double>(), bright.item<double>(), 1e-6);
+  const auto error = (dark_gradient - bright_gradient).norm();
+  EXPECT_LT((error / dark_gradient.norm()).item<double>(), 2e-5);
+}
+
+TEST_P(IntegrationTest, AMapForDensification) {
+  const auto result = fused_ssim::functional::l1_dssim_value_and_grad(
+      rendered, gt, lambda, {}, fused_ssim::ErrorMap::kDSSIM);
+  const auto error = result.error_map.mean(0); // [H, W]
+  const auto reference = (1 - ssim_map(rendered, gt)).mean(0);
+  EXPECT_LT((error - reference).abs().max().item<double>(), 1e-5);
 }
 
 /// Checks the weights in the recipe, and how far their centre is off.

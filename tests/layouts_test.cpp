@@ -277,6 +277,29 @@ TEST_P(LayoutsTest, StridesBeyond32Bits) {
   }
 }
 
+// Large enough that a tile takes all channels of interleaved images at once.
+TEST_P(LayoutsTest, LargeInterleavedImages) {
+  for (const std::int64_t channels : {3, 4}) {
+    const Sizes sizes = {channels, scaled(521, 30), scaled(517, 40)};
+    const auto x = noise(sizes).to(device(), torch::kFloat32);
+    const auto y = noise(sizes).to(device(), torch::kFloat32);
+    const auto mask = noise({sizes[1], sizes[2]}).to(device(), torch::kFloat32);
+    const auto inner_x = lay_out(x, Layout::kPermuted);
+    const auto inner_y = lay_out(y, Layout::kPermuted);
+    const auto expected = F::l1_dssim_value_and_grad(x, y, {}, mask);
+    for (const auto& target : {inner_y, y}) {
+      SCOPED_TRACE(channels);
+      const auto result = F::l1_dssim_value_and_grad(inner_x, target, {}, mask);
+      expect_scalar(result.loss, expected.loss, 1e-6);
+      EXPECT_EQ(result.grad.strides(), inner_x.strides());
+      EXPECT_LE(error_of(result.grad, expected.grad).relative_l2, 1e-6);
+      const auto none = SSIMOptions().reduction(torch::kNone);
+      const auto map = F::ssim(inner_x, target, none);
+      EXPECT_LE(error_of(map, F::ssim(x, y, none)).max, 1e-5);
+    }
+  }
+}
+
 FUSED_SSIM_ON_EACH_DEVICE(LayoutsTest);
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace fused_ssim::test {
 namespace {
@@ -252,6 +253,60 @@ TEST_P(MasksTest, EachImageOfABatchHasItsShare) {
       F::ssim(x, y, {}, mask).item<double>(),
       F::ssim(x[1], y[1]).item<double>(),
       1e-14);
+}
+
+/// Pixels of weight 0, each window of which has weight 0 too, hold anything.
+TEST_P(MasksTest, NothingCountsUnderAWeightOfZero) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double infinity = std::numeric_limits<double>::infinity();
+  const Sizes sizes = {2, 3, 34, scaled(140, 45)};
+  auto hole = torch::zeros({34, sizes[3]}, torch::kBool);
+  hole.slice(0, 12, 20).slice(1, 9, 30).fill_(true);
+  auto around = torch::zeros_like(hole); // with the windows that see the hole
+  around.slice(0, 7, 25).slice(1, 4, 35).fill_(true);
+  hole = hole.to(device());
+  around = around.to(device());
+  for (const auto type : {torch::kFloat32, torch::kFloat64}) {
+    const auto x = image(sizes, type);
+    const auto y = image(sizes, type);
+    const auto weights = image({34, sizes[3]}, type).masked_fill(around, 0);
+    const auto clean_x = x.masked_fill(hole, 0.5);
+    const auto clean_y = y.masked_fill(hole, 0.5);
+    for (const double bad : {nan, infinity}) {
+      const auto bad_x = x.masked_fill(hole, bad);
+      const auto bad_y = y.masked_fill(hole, -bad);
+      for (const double dssim_weight : {0.0, 0.4, 1.0}) {
+        for (const SSIMOptions::reduction_t& reduction :
+             {SSIMOptions::reduction_t(torch::kMean),
+              SSIMOptions::reduction_t(torch::kNone)}) {
+          SCOPED_TRACE(testing::Message() << type << dssim_weight << bad);
+          const auto options = L1DSSIMLossOptions(dssim_weight)
+                                   .reduction(reduction)
+                                   .crop_l1(true);
+          const auto gradients = [&](const torch::Tensor& input,
+                                     const torch::Tensor& target) {
+            const auto a = input.clone().requires_grad_();
+            const auto b = target.clone().requires_grad_();
+            const auto value = F::l1_dssim_loss(a, b, options, weights);
+            value.sum().backward();
+            return std::vector<torch::Tensor>{
+                value.detach(), a.grad(), b.grad()};
+          };
+          const auto reference = gradients(clean_x, clean_y);
+          const auto actual = gradients(bad_x, bad_y);
+          for (int i = 0; i < 3; ++i) {
+            const auto error = error_of(actual[i], reference[i]);
+            EXPECT_LE(error.relative_l2, type == torch::kFloat32 ? 1e-5 : 1e-9)
+                << i;
+          }
+          for (const int i : {1, 2}) {
+            EXPECT_EQ(
+                actual[i].masked_select(hole).abs().max().item<double>(), 0);
+          }
+        }
+      }
+    }
+  }
 }
 
 // Images without batch may have a mask with a batch of one.

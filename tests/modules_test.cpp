@@ -38,13 +38,15 @@ TEST_F(ModulesTest, PrintEveryOption) {
   EXPECT_EQ(
       print(L1DSSIMLoss()),
       "fused_ssim::L1DSSIMLoss(l1_weight=0.8, dssim_weight=0.2, crop_l1=false, "
-      "window_size=11, sigma=1.5, data_range=1, k1=0.01, k2=0.03, "
+      "smooth_l1_beta=0, window_size=11, sigma=1.5, data_range=1, k1=0.01, "
+      "k2=0.03, "
       "padding=kSame, reduction=kMean)");
   EXPECT_EQ(
       print(L1DSSIMLoss(L1DSSIMLossOptions()
                             .l1_weight(2)
                             .dssim_weight(3)
                             .crop_l1(true)
+                            .smooth_l1_beta(0.25)
                             .window_size(7)
                             .sigma(0.75)
                             .data_range(255)
@@ -53,7 +55,8 @@ TEST_F(ModulesTest, PrintEveryOption) {
                             .padding(torch::kValid)
                             .reduction(torch::kSum))),
       "fused_ssim::L1DSSIMLoss(l1_weight=2, dssim_weight=3, crop_l1=true, "
-      "window_size=7, sigma=0.75, data_range=255, k1=0.02, k2=0.05, "
+      "smooth_l1_beta=0.25, window_size=7, sigma=0.75, data_range=255, "
+      "k1=0.02, k2=0.05, "
       "padding=kValid, reduction=kSum)");
 }
 
@@ -170,6 +173,7 @@ TEST_F(ModulesTest, SaveAndLoadKeepEveryOption) {
   EXPECT_EQ(print(saved_and_loaded(metric)), print(metric));
   const auto loss = L1DSSIMLoss(L1DSSIMLossOptions(0.3)
                                     .crop_l1(true)
+                                    .smooth_l1_beta(0.25)
                                     .window_size(5)
                                     .padding(torch::kValid)
                                     .reduction(torch::kSum));

@@ -16,6 +16,7 @@ namespace {
 using detail::MutableView;
 using detail::Outputs;
 using detail::Problem;
+using detail::TermSums;
 using detail::View;
 using detail::WeightSums;
 
@@ -89,6 +90,8 @@ class PiecesTest : public DeviceTest {
     const auto grad_x = torch::full_like(x, NAN);
     const auto grad_y = torch::full_like(y, NAN);
     double value = 0;
+    const auto term_sums = torch::zeros({2}, torch::kFloat64);
+    const auto weight_sums = torch::zeros({2}, torch::kFloat64);
     std::int64_t begin = 0;
     for (const auto end : cuts) {
       // The piece's rows, and 2 radius of its neighbours' on each side.
@@ -133,6 +136,20 @@ class PiecesTest : public DeviceTest {
       run(problem, outputs);
       value += part.item<double>();
 
+      // What the piece adds to the whole.
+      const auto piece_sums = torch::full({2, 2}, NAN, sums.options());
+      Outputs raw;
+      raw.value = part.data_ptr();
+      raw.term_sums = static_cast<TermSums*>(piece_sums[0].data_ptr());
+      run(problem, raw);
+      problem.weight_sums = nullptr;
+      raw = Outputs();
+      raw.weight_sums = static_cast<WeightSums*>(piece_sums[1].data_ptr());
+      run(problem, raw);
+      problem.weight_sums = static_cast<const WeightSums*>(sums.data_ptr());
+      term_sums.add_(piece_sums[0].cpu());
+      weight_sums.add_(piece_sums[1].cpu());
+
       // The value alone comes from another kernel.
       const auto alone = torch::full({}, NAN, x.options());
       Outputs value_alone;
@@ -142,6 +159,14 @@ class PiecesTest : public DeviceTest {
       begin = end;
     }
     EXPECT_NEAR(value, whole.value.item<double>(), 1e-6);
+    EXPECT_TRUE(torch::allclose(weight_sums, sums.cpu(), 1e-12, 0));
+    const auto scalars = detail::finish(
+        {kL1Weight, kDSSIMWeight, 0},
+        /*unit=*/1,
+        /*mean=*/true,
+        *static_cast<const TermSums*>(term_sums.data_ptr()),
+        *static_cast<const WeightSums*>(weight_sums.data_ptr()));
+    EXPECT_NEAR(scalars.value, whole.value.item<double>(), 1e-6);
     expect_gradient(grad_x, whole.grad_input);
     expect_gradient(grad_y, whole.grad_target);
   }

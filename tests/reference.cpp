@@ -1,5 +1,7 @@
 #include "reference.h"
 
+#include <utility>
+
 namespace fused_ssim::test {
 namespace {
 
@@ -39,30 +41,20 @@ torch::Tensor reduce(
   return nothing ? sum + empty : sum / total;
 }
 
-} // namespace
-
-Spec::Spec(const SSIMOptions& options) {
-  copy_common(*this, options);
+/// |x - y|, or smooth L1.
+torch::Tensor l1_map(
+    const torch::Tensor& x, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& y, // as x
+    const Spec& spec) {
+  return spec.smooth_l1_beta == 0
+      ? (x - y).abs()
+      : torch::smooth_l1_loss(x, y, at::Reduction::None, spec.smooth_l1_beta);
 }
 
-Spec::Spec(const L1DSSIMLossOptions& options)
-    : is_loss(true),
-      l1_weight(options.l1_weight()),
-      dssim_weight(options.dssim_weight()),
-      crop_l1(options.crop_l1()) {
-  copy_common(*this, options);
-}
-
-torch::Tensor reference_window(std::int64_t size, double sigma) {
-  const auto distance =
-      torch::arange(size, torch::kFloat64) - static_cast<double>(size / 2);
-  const auto weights = (-(distance / sigma).square() / 2).exp();
-  return weights / weights.sum();
-}
-
-torch::Tensor reference_map(
-    const torch::Tensor& x,
-    const torch::Tensor& y,
+/// SSIM's factors: of luminance, and of contrast and structure.
+std::pair<torch::Tensor, torch::Tensor> factors(
+    const torch::Tensor& x, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& y, // as x
     const Spec& spec) {
   const auto window =
       reference_window(spec.window_size, spec.sigma).to(x.options());
@@ -87,9 +79,64 @@ torch::Tensor reference_map(
   const auto variance_x = blur(x * x) - mean_x * mean_x;
   const auto variance_y = blur(y * y) - mean_y * mean_y;
   const auto covariance = blur(x * y) - mean_x * mean_y;
-  return ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) /
-      ((mean_x * mean_x + mean_y * mean_y + c1) *
-       (variance_x + variance_y + c2));
+  return {
+      (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1),
+      (2 * covariance + c2) / (variance_x + variance_y + c2)};
+}
+
+} // namespace
+
+Spec::Spec(const SSIMOptions& options) {
+  copy_common(*this, options);
+}
+
+Spec::Spec(const L1DSSIMLossOptions& options)
+    : is_loss(true),
+      l1_weight(options.l1_weight()),
+      dssim_weight(options.dssim_weight()),
+      crop_l1(options.crop_l1()),
+      smooth_l1_beta(options.smooth_l1_beta()) {
+  copy_common(*this, options);
+}
+
+torch::Tensor reference_window(std::int64_t size, double sigma) {
+  const auto distance =
+      torch::arange(size, torch::kFloat64) - static_cast<double>(size / 2);
+  const auto weights = (-(distance / sigma).square() / 2).exp();
+  return weights / weights.sum();
+}
+
+torch::Tensor reference_map(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const Spec& spec) {
+  const auto [luminance, contrast_structure] = factors(x, y, spec);
+  return luminance * contrast_structure;
+}
+
+torch::Tensor reference_contrast_structure(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const Spec& spec) {
+  return factors(x, y, spec).second;
+}
+
+torch::Tensor reference_error_map(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const Spec& spec,
+    ErrorMap error_map) {
+  const auto a = exact(x), b = exact(y);
+  switch (error_map) {
+    case ErrorMap::kDSSIM:
+      return 1 - reference_map(a, b, spec);
+    case ErrorMap::kContrastStructure:
+      return 1 - reference_contrast_structure(a, b, spec);
+    default:
+      const auto border = spec.valid ? spec.window_size / 2 : 0;
+      return spec.l1_weight * crop(l1_map(a, b, spec), border) +
+          spec.dssim_weight * (1 - reference_map(a, b, spec));
+  }
 }
 
 torch::Tensor reference(
@@ -110,7 +157,7 @@ torch::Tensor reference(
     return spec.none ? ssim * map_weight
                      : reduce(spec, ssim, map_weight, /*empty=*/1);
   }
-  const auto l1 = (x - y).abs();
+  const auto l1 = l1_map(x, y, spec);
   if (spec.none) {
     return map_weight *
         (spec.l1_weight * crop(l1, border) + spec.dssim_weight * (1 - ssim));

@@ -16,6 +16,7 @@ struct Spec {
   bool is_loss = false;
   double l1_weight = 0, dssim_weight = 0;
   bool crop_l1 = false;
+  double smooth_l1_beta = 0;
   std::int64_t window_size;
   double sigma, data_range, k1, k2;
   bool valid;
@@ -31,6 +32,19 @@ torch::Tensor reference_map(
     const torch::Tensor& x, // [N, C, H, W] or [C, H, W]
     const torch::Tensor& y, // as x
     const Spec& spec);
+
+/// The map of SSIM's factor of contrast and structure, as reference_map.
+torch::Tensor reference_contrast_structure(
+    const torch::Tensor& x, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& y, // as x
+    const Spec& spec);
+
+/// The map of errors, other than kNone, in float64 on the CPU.
+torch::Tensor reference_error_map(
+    const torch::Tensor& x, // [N, C, H, W] or [C, H, W], any type and device
+    const torch::Tensor& y, // as x, or uint8
+    const Spec& spec,
+    ErrorMap error_map);
 
 /// The operator as a plain composition of tensor operations in the type of `x`.
 /// With float64 images it is the reference. With float32 images it is the usual

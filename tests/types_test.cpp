@@ -180,6 +180,22 @@ TEST_P(TypesTest, Uint8TargetInAnyLayout) {
   }
 }
 
+TEST_P(TypesTest, Uint8TargetIsTheColoursOfAnRGBAImage) {
+  const auto x = image({3, 20, 41}, kFloat32);
+  const auto y = bytes({3, 20, 41});
+  // [H, W, 4], with an alpha channel that is not read.
+  const auto rgba =
+      torch::cat({y, bytes({1, 20, 41})}).permute({1, 2, 0}).contiguous();
+  const auto colours = rgba.narrow(-1, 0, 3).permute({2, 0, 1});
+  ASSERT_EQ(colours.strides(), (Sizes{1, 4 * 41, 4}));
+  const auto plain = F::l1_dssim_value_and_grad(x, y);
+  const auto result = F::l1_dssim_value_and_grad(x, colours);
+  EXPECT_NEAR(result.loss.item<double>(), plain.loss.item<double>(), 1e-7);
+  EXPECT_NEAR(result.l1.item<double>(), plain.l1.item<double>(), 1e-7);
+  EXPECT_NEAR(result.ssim.item<double>(), plain.ssim.item<double>(), 1e-7);
+  EXPECT_LE(error_of(result.grad, plain.grad).relative_l2, 1e-6);
+}
+
 TEST_P(TypesTest, Uint8TargetEqualToTheInputIsIdentical) {
   const auto y = bytes({3, 20, 41});
   for (const auto type : {kFloat32, kFloat64}) {

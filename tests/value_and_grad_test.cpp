@@ -39,6 +39,14 @@ TEST_P(ValueAndGradTest, HasTheBitsOfTheAutogradPath) {
         const auto result = F::l1_dssim_value_and_grad(x, y, options, mask);
         expect_same_bits(result.loss, loss.detach());
         expect_same_bits(result.grad, leaf.grad());
+
+        // So it is where the target's gradient is computed beside.
+        const auto other = x.clone().requires_grad_();
+        const auto target = y.clone().requires_grad_();
+        const auto same_loss = F::l1_dssim_loss(other, target, options, mask);
+        same_loss.backward();
+        expect_same_bits(result.loss, same_loss.detach());
+        expect_same_bits(result.grad, other.grad());
       }
     }
   }

@@ -142,6 +142,9 @@ int main(int argc, char** argv) {
   CLI::App app("Fit 2-D Gaussians to a photograph.", "gaussian_image");
   try {
     run(app, argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+      throw std::runtime_error("standard output: cannot be written");
+    }
     return 0;
   } catch (const CLI::Success& help) {
     return app.exit(help);

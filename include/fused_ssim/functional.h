@@ -75,7 +75,8 @@ FUSED_SSIM_API torch::Tensor ssim(
 ///     l1_weight * mean|input - target| + dssim_weight * (1 - mean SSIM),
 ///
 /// its sum, or its map, by `options.reduction()`. Value and gradient are computed in
-/// one pass during the forward call.
+/// one pass during the forward call. With `options.smooth_l1_beta()` above 0, smooth L1
+/// takes the place of |input - target|, here and in everything below.
 ///
 /// Example:
 /// ```
@@ -91,20 +92,37 @@ FUSED_SSIM_API torch::Tensor l1_dssim_loss(
 /// The result of `l1_dssim_value_and_grad`. None of it is part of a graph.
 struct L1DSSIMValueAndGrad {
   torch::Tensor loss; ///< [] by `options.reduction()`, mean or sum
-  torch::Tensor l1; ///< [] mean |input - target|, for the log
+  torch::Tensor
+      l1; ///< [] mean of the loss's L1 (or smooth L1) term, for the log
   torch::Tensor ssim; ///< [] mean SSIM, for the log
   torch::Tensor grad; ///< d loss / d input: shape, type and layout of input
+  /// Undefined, or [N, C, H', W'] ([C, H', W']), the type of input: the map that was
+  /// asked for, for each pixel and channel.
+  torch::Tensor error_map;
 };
 
 /// The same loss and its gradient in one pass, outside autograd: for trainers
 /// that drive the backward themselves (`rendered.backward(result.grad)`).
 /// `loss` and `grad` equal those of `l1_dssim_loss` bit for bit.
 /// `options.reduction()` is `torch::kMean` or `torch::kSum`.
+///
+/// `error_map` asks for a map of errors, such as densification needs it. It is written
+/// in the same pass and changes no bit of `loss` and `grad`. The mask does not weigh it.
+/// It covers the windows of SSIM: the image, or its inner region with `torch::kValid`.
+/// The mean of the channels is `result.error_map.mean(-3)`.
+///
+/// Example:
+/// ```
+/// auto result = F::l1_dssim_value_and_grad(
+///     rendered, target, 0.2, {}, fused_ssim::ErrorMap::kDSSIM);
+/// torch::Tensor error = result.error_map.mean(-3); // [H, W] for [C, H, W]
+/// ```
 FUSED_SSIM_API L1DSSIMValueAndGrad l1_dssim_value_and_grad(
     const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
     const torch::Tensor& target, // as input
     const L1DSSIMLossOptions& options = {},
-    const torch::Tensor& mask = {});
+    const torch::Tensor& mask = {},
+    ErrorMap error_map = ErrorMap::kNone);
 
 /// Multi-scale SSIM of two batches of images (Wang et al. 2003, "Multiscale structural
 /// similarity for image quality assessment"): a scalar, or with reduction

@@ -62,13 +62,18 @@ struct FUSED_SSIM_API L1DSSIMLossOptions {
   /// `lambda_dssim` in [0, 1]; throws `c10::Error` otherwise. Default: 0.2.
   L1DSSIMLossOptions(double lambda_dssim = 0.2);
 
-  /// Factor of mean |input - target|, >= 0. Default: 0.8.
+  /// Factor of the mean of L1, |input - target|, >= 0. Default: 0.8.
   TORCH_ARG(double, l1_weight);
   /// Factor of 1 - mean SSIM, >= 0. Default: 0.2.
   TORCH_ARG(double, dssim_weight);
   /// With `torch::kValid`: take L1 over the inner region of the map too,
   /// instead of over the whole image. Default: false.
   TORCH_ARG(bool, crop_l1) = false;
+  /// Smooth L1 in place of L1, as `torch::smooth_l1_loss` with this beta: below beta,
+  /// |input - target| is replaced by (input - target)^2 / (2 beta), and above by
+  /// |input - target| - beta / 2; finite and >= 0, in the units of the images.
+  /// 0: plain L1. Default: 0.
+  TORCH_ARG(double, smooth_l1_beta) = 0.0;
   /// Width and height of the Gaussian window in pixels: odd, 3 .. 31.
   /// Default: 11.
   TORCH_ARG(int64_t, window_size) = 11;
@@ -89,6 +94,16 @@ struct FUSED_SSIM_API L1DSSIMLossOptions {
   /// l1_weight |input - target| + dssim_weight (1 - SSIM), which with
   /// `torch::kValid` needs `crop_l1(true)`. Default: `torch::kMean`.
   TORCH_ARG(reduction_t, reduction) = torch::kMean;
+};
+
+/// The map of errors that `functional::l1_dssim_value_and_grad` returns on request.
+enum class ErrorMap {
+  kNone, ///< no map
+  kLoss, ///< l1_weight |input - target| + dssim_weight (1 - SSIM)
+  kDSSIM, ///< 1 - SSIM
+  /// 1 - cs, with SSIM's factor of contrast and structure
+  /// cs = (2 sigma_xy + C2) / (sigma_x^2 + sigma_y^2 + C2)
+  kContrastStructure,
 };
 
 /// Options of `functional::ms_ssim`, `functional::ms_ssim_value_and_grad` and of the

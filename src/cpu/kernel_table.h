@@ -3,7 +3,8 @@
 // Picks the code for a job; the tail of kernel_float.cpp and kernel_double.cpp.
 
 #include "l1_tile.h"
-#include "ssim_passes.h"
+#include "ssim_tile.h"
+#include "weight_sum.h"
 
 // CMake defines FUSED_SSIM_CPU_SET = Default, AVX2 or AVX512.
 #define FUSED_SSIM_CPU_JOIN_(a, b, c) a##b##c
@@ -14,29 +15,16 @@
 namespace fused_ssim::detail::cpu {
 namespace {
 
-/// Radii that are known to the compiler: those of windows 11, the usual one, and 7.
-constexpr int kUsualRadius = 5, kSmallRadius = 3;
-
-/// Calls f(SSIMTile<...>::...) of the code that a job needs.
+/// Calls f(SSIMTile<...>*) with the type of the code that a job needs.
 template <typename T, typename F>
 auto with_ssim_tile(const Job& job, const F& f) {
-  const auto with_gradient = [&](auto radius) {
-    constexpr int kRadius = decltype(radius)::value;
-    if (job.outputs.grad_target.data != nullptr) {
-      return f(static_cast<SSIMTile<T, kRadius, Gradient::kBoth>*>(nullptr));
-    }
-    if (job.outputs.grad_input.data != nullptr) {
-      return f(static_cast<SSIMTile<T, kRadius, Gradient::kInput>*>(nullptr));
-    }
-    return f(static_cast<SSIMTile<T, kRadius, Gradient::kNone>*>(nullptr));
-  };
-  if (job.problem.window.radius == kUsualRadius) {
-    return with_gradient(std::integral_constant<int, kUsualRadius>());
+  if (job.outputs.grad_target.data != nullptr) {
+    return f(static_cast<SSIMTile<T, 4>*>(nullptr));
   }
-  if (job.problem.window.radius == kSmallRadius) {
-    return with_gradient(std::integral_constant<int, kSmallRadius>());
+  if (job.outputs.grad_input.data != nullptr) {
+    return f(static_cast<SSIMTile<T, 3>*>(nullptr));
   }
-  return with_gradient(std::integral_constant<int, kAnyRadius>());
+  return f(static_cast<SSIMTile<T, 0>*>(nullptr));
 }
 
 template <typename T>

@@ -1,6 +1,6 @@
 #pragma once
 
-// The border between the code that is compiled once (evaluate.cpp) and the
+// The border between the code that is compiled once (run.cpp) and the
 // kernels, which are compiled once for each instruction set: plain structs, raw
 // pointers and a table of functions.
 //
@@ -30,6 +30,7 @@ struct Job {
   bool ssim = false; // the kernel with SSIM, or the one with L1 alone
   bool l1_sum = false; // the sum of w |d| is wanted
   GradientFactors factors;
+  SmoothL1<double> smooth_l1; // rounded to the compute type
 };
 
 /// A rectangle of one channel of one image in a View.
@@ -43,7 +44,7 @@ struct Kernels {
   /// `scratch` is aligned to 64 bytes and need not be initialised.
   TermSums (*tile)(const Job& job, const Tile& tile, void* scratch);
   /// The sum of a weight over a rectangle.
-  double (*sum)(const View& weight, const Rectangle& rectangle);
+  double (*weight_sum)(const View& weight, const Rectangle& rectangle);
 };
 
 /// One table for each instruction set and compute type.

@@ -1,25 +1,26 @@
 #pragma once
 
-// Tiles of problems without SSIM, and sums of weights: element by element.
+// Tiles of problems without SSIM, element by element.
 
 #include "kernels.h"
-#include "rows.h"
+#include "planes.h"
+#include "sum.h"
 
 namespace fused_ssim::detail::cpu {
 namespace {
 
-/// The L1 term of a tile: its sum, its gradient, or the map.
+/// The L1 term of one channel of a tile: its sum, its gradient, or the map.
 template <typename T>
-TermSums l1_tile(const Job& job, const Tile& tile) {
+double l1_plane(const Job& job, const Tile& tile, std::int64_t channel) {
   const Problem& problem = job.problem;
   const Outputs& outputs = job.outputs;
-  const Reader<T> input(problem.input, tile.image, tile.channel);
-  const Reader<T> target(problem.target, tile.image, tile.channel);
-  const Reader<T> weight(problem.weight, tile.image, tile.channel);
+  const PlaneReader<T> input(problem.input, tile.image, channel);
+  const PlaneReader<T> target(problem.target, tile.image, channel);
+  const PlaneReader<T> weight(problem.weight, tile.image, channel);
   const bool weighted = problem.weight.data != nullptr;
-  const Writer<T> map(outputs.map, tile.image, tile.channel);
-  const Writer<T> grad_input(outputs.grad_input, tile.image, tile.channel);
-  const Writer<T> grad_target(outputs.grad_target, tile.image, tile.channel);
+  const PlaneWriter<T> map(outputs.map, tile.image, channel);
+  const PlaneWriter<T> grad_input(outputs.grad_input, tile.image, channel);
+  const PlaneWriter<T> grad_target(outputs.grad_target, tile.image, channel);
   const bool with_map = outputs.map.data != nullptr;
   const bool with_grad_input = outputs.grad_input.data != nullptr;
   const bool with_grad_target = outputs.grad_target.data != nullptr;
@@ -31,7 +32,9 @@ TermSums l1_tile(const Job& job, const Tile& tile) {
   const Vec<T> scale(static_cast<T>(terms.l1_weight * problem.constants.unit));
   const Vec<T> constant(static_cast<T>(terms.constant));
   const Vec<T> inverse_unit(static_cast<T>(1 / problem.constants.unit));
-  const Vec<T> one(T(1)), zero(T(0));
+  const Vec<T> zero(T(0));
+  const bool smooth = job.smooth_l1.beta > 0;
+  const SmoothL1<Vec<T>> smooth_l1 = in_vectors<T>(job.smooth_l1);
   alignas(64) T x[kPiece], y[kPiece], w[kPiece], out[kPiece], opposite[kPiece];
 
   double sum = 0;
@@ -58,13 +61,19 @@ TermSums l1_tile(const Job& job, const Tile& tile) {
         for (std::int64_t i = 0; i < count; i += kLanes<T>) {
           const Vec<T> d =
               load(x + i) * inverse_unit - load(y + i) * inverse_unit;
-          const Vec<T> weights = weighted ? load(w + i) : one;
-          part.add(d.abs() * weights);
+          const auto times_weight = [&](Vec<T> v) FUSED_SSIM_INLINE_LAMBDA {
+            return weighted ? weighed(v, load(w + i)) : v;
+          };
+          Vec<T> size = d.abs(), amplitude = slope;
+          if (smooth) {
+            amplitude = slope * smooth_l1.template slope<VecMath<T>>(size);
+            size = smooth_l1.template value<VecMath<T>>(size);
+          }
+          part.add(times_weight(size));
           if (with_map) {
-            (weights * VecMath<T>::fma(scale, d.abs(), constant))
-                .store(out + i);
+            times_weight(VecMath<T>::fma(scale, size, constant)).store(out + i);
           } else {
-            const Vec<T> gradient = signed_as(d, zero, slope) * weights;
+            const Vec<T> gradient = times_weight(signed_as(d, zero, amplitude));
             gradient.store(out + i);
             (zero - gradient).store(opposite + i);
           }
@@ -88,36 +97,16 @@ TermSums l1_tile(const Job& job, const Tile& tile) {
       column = end;
     }
   }
-  TermSums sums;
-  sums.l1 = sum;
-  return sums;
+  return sum;
 }
 
 template <typename T>
-double sum_of(const View& view, const Rectangle& rectangle) {
-  const Reader<T> reader(view, rectangle.image, rectangle.channel);
-  T piece[kPiece];
-  double sum = 0;
-  for (std::int64_t row = 0; row < rectangle.rows; ++row) {
-    for (std::int64_t i = 0; i < rectangle.columns; i += kPiece) {
-      const std::int64_t left = rectangle.columns - i;
-      const int n = static_cast<int>(left < kPiece ? left : kPiece);
-      reader.read(rectangle.row + row, rectangle.column + i, n, piece);
-      for (int k = n; k < round_up(n, 16); ++k) {
-        piece[k] = 0;
-      }
-      double lanes[16] = {};
-      for (int k = 0; k < n; k += 16) {
-        for (int j = 0; j < 16; ++j) {
-          lanes[j] += piece[k + j];
-        }
-      }
-      for (const double lane : lanes) {
-        sum += lane;
-      }
-    }
+TermSums l1_tile(const Job& job, const Tile& tile) {
+  TermSums sums;
+  for (std::int64_t c = 0; c < tile.channels; ++c) {
+    sums.l1 += l1_plane<T>(job, tile, tile.channel + c);
   }
-  return sum;
+  return sums;
 }
 
 } // namespace

@@ -9,9 +9,12 @@
 
 namespace fused_ssim::detail::cpu {
 
-/// A rectangle of one channel of one image: what one task computes.
+constexpr int kMaxTileChannels = 4;
+
+/// A rectangle of some channels of one image: what one task computes.
 struct Tile {
-  std::int64_t image, channel;
+  std::int64_t image;
+  std::int64_t channel, channels; // the first one, and how many
   std::int64_t row_begin, row_end, column_begin, column_end;
 };
 
@@ -20,13 +23,16 @@ class Plan {
   explicit Plan(const Problem& problem);
 
   std::int64_t tiles() const {
-    return batch_ * strips_ * columns_ * channels_;
+    return batch_ * strips_ * columns_ * channel_groups_;
   }
   /// Channels innermost: those of interleaved images ([H, W, C] in memory)
   /// share their cache lines.
   Tile tile(std::int64_t index) const;
 
-  /// The most rows and columns that a tile has.
+  /// The most channels, rows and columns that a tile has.
+  std::int64_t tile_channels() const {
+    return tile_channels_;
+  }
   std::int64_t tile_height() const {
     return tile_height_;
   }
@@ -35,8 +41,9 @@ class Plan {
   }
 
  private:
-  std::int64_t batch_, channels_;
+  std::int64_t batch_;
   Region region_; // that the tiles cover
+  std::int64_t tile_channels_, channel_groups_; // a pixel is so many tiles deep
   std::int64_t strips_, columns_; // a channel is strips_ x columns_ tiles
   std::int64_t tile_height_, tile_width_;
 };

@@ -97,7 +97,7 @@ double weight_sum(
            const std::int64_t row = i % strips * strip;
            const std::int64_t channel = i / strips % size[1];
            const std::int64_t image = i / strips / size[1];
-           return kernels.sum(
+           return kernels.weight_sum(
                weight,
                {image,
                 channel,
@@ -131,7 +131,9 @@ TermSums run_tiles(
   const std::size_t bytes = kernels.scratch_bytes(job, plan);
   std::vector<TermSums> sums(plan.tiles());
   const std::int64_t grain = std::max<std::int64_t>(
-      kPixelsPerThread / (plan.tile_height() * plan.tile_width()), 1);
+      kPixelsPerThread /
+          (plan.tile_channels() * plan.tile_height() * plan.tile_width()),
+      1);
   at::parallel_for(
       0, plan.tiles(), grain, [&](std::int64_t begin, std::int64_t end) {
         const c10::DataPtr scratch = c10::GetCPUAllocator()->allocate(bytes);
@@ -166,6 +168,15 @@ void store(void* scalar, Element element, double value) {
   }
 }
 
+SmoothL1<double> smooth_l1_of(const Problem& problem) {
+  const double unit = problem.constants.unit;
+  if (problem.input.element == Element::kFloat64) {
+    return smooth_l1<double>(problem.terms, unit);
+  }
+  const auto narrow = smooth_l1<float>(problem.terms, unit);
+  return {narrow.beta, narrow.inverse_beta};
+}
+
 } // namespace
 
 int plane_parts(const Problem& /*problem*/) {
@@ -187,8 +198,11 @@ void run(const Problem& problem, const Outputs& outputs) {
   Job job;
   job.problem = problem;
   job.factors = gradient_factors(problem.terms, unit, problem.mean, weights);
+  job.smooth_l1 = smooth_l1_of(problem);
   const auto with_images = [&](bool images) {
     job.outputs = images ? outputs : Outputs();
+    job.outputs.error_map = job.ssim ? outputs.error_map : MutableView();
+    job.outputs.error = outputs.error;
   };
   TermSums sums;
   if (passes.ssim) {
@@ -211,6 +225,12 @@ void run(const Problem& problem, const Outputs& outputs) {
     store(outputs.value, element, scalars.value);
     store(outputs.l1, element, scalars.l1);
     store(outputs.ssim, element, scalars.ssim);
+    if (outputs.term_sums != nullptr) {
+      *outputs.term_sums = sums;
+    }
+    if (outputs.weight_sums != nullptr) {
+      *outputs.weight_sums = weights;
+    }
   }
 }
 

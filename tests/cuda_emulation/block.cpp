@@ -104,10 +104,14 @@ bool Block::choose(unsigned& index, std::mt19937& random) {
     return false;
   }
   if (std::exchange(new_span_, false)) {
-    one_warp_first_ = random() % 2 == 0;
+    order_ = static_cast<Order>(random() % 3);
+    last_warp_ = random() % static_cast<unsigned>(ready_.size());
   }
   unsigned warp = current_ / kWarpSize;
-  if (!one_warp_first_ || ready_[warp] == 0) {
+  if (order_ == Order::kOneWarpLast && warps != 1u << last_warp_) {
+    warps &= ~(1u << last_warp_);
+  }
+  if (order_ != Order::kOneWarpFirst || ready_[warp] == 0) {
     warp = random_bit(warps, random);
   }
   const unsigned lane = random_bit(ready_[warp], random);
@@ -135,7 +139,7 @@ void Block::wait(State state, unsigned mask) {
   if (state == State::kBlockBarrier) {
     ++at_barrier_;
     release_block();
-  } else {
+  } else if (state != State::kSignal) {
     release_warp(current_ / kWarpSize, state, mask);
   }
   leave(self.bounds, host_);
@@ -143,6 +147,24 @@ void Block::wait(State state, unsigned mask) {
   arrive(self.bounds, host_);
   if (cancelled_) {
     throw Cancelled();
+  }
+}
+
+void Block::raise(std::uint64_t& raised) {
+  ++raised;
+  for (unsigned i = 0; i < threads_.size(); ++i) {
+    if (threads_[i].state == State::kSignal && threads_[i].raised == &raised &&
+        threads_[i].parity != (raised & 1)) {
+      make_ready(i);
+    }
+  }
+}
+
+void Block::wait(const std::uint64_t& raised, unsigned parity) {
+  if (parity == (raised & 1)) {
+    threads_[current_].raised = &raised;
+    threads_[current_].parity = parity;
+    wait(State::kSignal, 0);
   }
 }
 
@@ -231,6 +253,9 @@ std::string Block::describe() const {
         break;
       case State::kShuffle:
         text << "wait at a shuffle, mask 0x" << std::hex << threads_[i].mask;
+        break;
+      case State::kSignal:
+        text << "wait for a signal";
         break;
       default:
         text << "have returned";

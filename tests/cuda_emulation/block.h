@@ -17,7 +17,17 @@
 
 namespace fused_ssim::detail::cuda::emulation {
 
-enum class State { kReady, kBlockBarrier, kWarpBarrier, kShuffle, kExited };
+enum class State {
+  kReady,
+  kBlockBarrier,
+  kWarpBarrier,
+  kShuffle,
+  kSignal,
+  kExited
+};
+
+/// Which warp runs next.
+enum class Order { kRandom, kOneWarpFirst, kOneWarpLast };
 
 struct Thread {
   FiberStack stack;
@@ -28,6 +38,8 @@ struct Thread {
   unsigned mask = 0; // of the warp operation that it waits at
   unsigned source = 0; // lane, of the shuffle that it waits at
   std::uint64_t value = 0; // given to the shuffle
+  const std::uint64_t* raised = nullptr; // of the signal that it waits for
+  unsigned parity = 0; // of the signal that it waits for
   std::uint64_t result = 0; // received from the shuffle
 };
 
@@ -40,6 +52,7 @@ class Block {
   Block(unsigned threads, const std::function<void()>& kernel)
       : kernel_(kernel),
         threads_(threads),
+        words_(threads),
         ready_((threads + kWarpSize - 1) / kWarpSize) {}
 
   void run(std::size_t shared_bytes, std::mt19937& random);
@@ -67,6 +80,15 @@ class Block {
     return thread.result;
   }
 
+  const Words* exchange(const Words& words) {
+    words_[current_] = words;
+    warp_barrier(0xffffffff);
+    return &words_[current_ - current_ % kWarpSize];
+  }
+
+  void raise(std::uint64_t& raised);
+  void wait(const std::uint64_t& raised, unsigned parity);
+
  private:
   void start(unsigned index);
   void resume(unsigned index);
@@ -84,6 +106,7 @@ class Block {
 
   const std::function<void()>& kernel_;
   std::vector<Thread> threads_;
+  std::vector<Words> words_; // [threads]
   std::vector<unsigned> ready_; // [warp], a bit for each lane that may run
   StackBounds host_;
 
@@ -92,7 +115,8 @@ class Block {
   unsigned live_ = 0; // threads that have not returned
   unsigned at_barrier_ = 0; // threads at the block barrier
   bool new_span_ = false; // the block barrier has just released all threads
-  bool one_warp_first_ = false;
+  Order order_ = Order::kRandom; // of this span
+  unsigned last_warp_ = 0; // for Order::kOneWarpLast
   bool cancelled_ = false;
   std::exception_ptr error_;
 };

@@ -49,7 +49,9 @@ void run(const Problem& problem, const Outputs& outputs) {
     fill_with_nan(scalar, wide ? sizeof(double) : sizeof(float));
   }
   const Region& map = problem.map_region;
-  fill_with_nan(outputs.map, problem, {0, map.rows(), 0, map.columns()});
+  for (const auto& view : {outputs.map, outputs.error_map}) {
+    fill_with_nan(view, problem, {0, map.rows(), 0, map.columns()});
+  }
   for (const auto& gradient : {outputs.grad_input, outputs.grad_target}) {
     fill_with_nan(gradient, problem, problem.own_region);
   }

@@ -19,6 +19,14 @@ class DeviceScope {
   int multiprocessors() const {
     return emulation::settings().multiprocessors;
   }
+
+  bool has_matrix() const {
+    return true;
+  }
+
+  std::size_t shared_bytes() const {
+    return emulation::kMaxSharedBytes;
+  }
 };
 
 /// Device memory for the launches of one call.

@@ -186,10 +186,10 @@ TEST_F(Emulation, RefusesALaunchThatADeviceWouldRefuse) {
     return
         [=] { launch(write_nothing, blocks, threads, bytes, NothingParams()); };
   };
-  EXPECT_NO_THROW(run(1, 1024, 65536)());
+  EXPECT_NO_THROW(run(1, 1024, emulation::kMaxSharedBytes)());
   EXPECT_THROW(run(1, 1025, 0)(), emulation::Error);
   EXPECT_THROW(run(0, 32, 0)(), emulation::Error);
-  EXPECT_THROW(run(1, 32, 65537)(), emulation::Error);
+  EXPECT_THROW(run(1, 32, emulation::kMaxSharedBytes + 1)(), emulation::Error);
 }
 
 struct ThrowParams {

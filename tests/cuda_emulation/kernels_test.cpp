@@ -1,9 +1,11 @@
 // Tests what CPU tensors do not reach at the sizes that an emulation can
-// afford: the scaling of a gradient, and blocks that take more than one item.
+// afford: the scaling of a gradient, blocks that take more than one item, and the
+// sums of pieces.
 
 #include "scheduler.h"
 
 #include "backend.h"
+#include "passes.h"
 #include "window.h"
 
 #include <c10/util/BFloat16.h>
@@ -83,6 +85,56 @@ TYPED_TEST(Scale, MultipliesEachElementOnce) {
       }
       EXPECT_EQ(this->scaled(values, factor), expected) << factor;
     }
+  }
+}
+
+TEST(Finish, AddsThePiecesUp) {
+  for (const std::int64_t count : {1, 3, 255, 600}) {
+    SCOPED_TRACE(count);
+    std::vector<TermSums> terms;
+    std::vector<WeightSums> weights;
+    TermSums term_total;
+    WeightSums weight_total;
+    for (std::int64_t i = 0; i < count; ++i) {
+      // Small whole numbers: every order of adding them gives the same.
+      const auto number = static_cast<double>(i % 7);
+      terms.push_back({number, 2 * number});
+      weights.push_back({3 * number + 1, 5 * number + 1});
+      term_total.dssim += terms.back().dssim;
+      term_total.l1 += terms.back().l1;
+      weight_total.ssim += weights.back().ssim;
+      weight_total.l1 += weights.back().l1;
+    }
+    Problem problem;
+    problem.input.element = Element::kFloat64;
+    problem.terms = {0.7, 0.3, 0};
+    problem.constants.unit = 2;
+    double value = 0, l1 = 0, ssim = 0;
+    TermSums term_sums;
+    WeightSums weight_sums;
+    Outputs outputs;
+    outputs.value = &value;
+    outputs.l1 = &l1;
+    outputs.ssim = &ssim;
+    outputs.term_sums = &term_sums;
+    outputs.weight_sums = &weight_sums;
+    finish(
+        problem,
+        outputs,
+        terms.data(),
+        count,
+        weights.data(),
+        count,
+        /*device=*/0);
+    EXPECT_EQ(term_sums.dssim, term_total.dssim);
+    EXPECT_EQ(term_sums.l1, term_total.l1);
+    EXPECT_EQ(weight_sums.ssim, weight_total.ssim);
+    EXPECT_EQ(weight_sums.l1, weight_total.l1);
+    const auto expected = detail::finish(
+        problem.terms, 2, /*mean=*/true, term_total, weight_total);
+    EXPECT_DOUBLE_EQ(value, expected.value);
+    EXPECT_DOUBLE_EQ(l1, expected.l1);
+    EXPECT_DOUBLE_EQ(ssim, expected.ssim);
   }
 }
 

@@ -16,9 +16,8 @@
 namespace fused_ssim::detail::cuda::emulation {
 namespace {
 
-// Limits of a launch on every device from sm_75 on.
+// Limits of a launch on every device from sm_80 on.
 constexpr unsigned kMaxThreads = 1024;
-constexpr std::size_t kMaxSharedBytes = 64 * 1024;
 
 Settings current_settings;
 std::atomic<std::uint64_t> launches{0}; // after the seed was set
@@ -118,6 +117,18 @@ void warp_barrier(unsigned mask) {
 
 std::uint64_t shuffle(unsigned mask, std::uint64_t value, unsigned source) {
   return Block::current().shuffle(mask, value, source);
+}
+
+const Words* exchange(const Words& words) {
+  return Block::current().exchange(words);
+}
+
+void raise(std::uint64_t& raised) {
+  Block::current().raise(raised);
+}
+
+void wait(const std::uint64_t& raised, unsigned parity) {
+  Block::current().wait(raised, parity);
 }
 
 bool is_missing(int number) {

@@ -5,11 +5,12 @@
 // NOTE [ Emulated threads ]
 //
 // Each thread of a block is a fiber. A fiber runs until it returns, or until it
-// waits at a block barrier, a warp barrier or a shuffle. Then a seeded random
-// choice decides which of the ready fibers runs next. In half of the spans
-// between two block barriers, the choice is among all fibers. In the other
-// half, one warp runs as far as possible before the next one starts. A result
-// that depends on the order shows a missing barrier.
+// waits at a block barrier, a warp barrier, a shuffle or a signal. Then a seeded
+// random choice decides which of the ready fibers runs next. Each span between
+// two block barriers has one of three orders: the choice is among all fibers;
+// one warp runs as far as possible before the next one starts; or one warp runs
+// only when no other can. A result that depends on the order shows a missing
+// barrier.
 //
 // Shared memory is a heap block of exactly the size of the launch, and each
 // block gets a new one. The workspace has exactly the size that was asked for.
@@ -22,7 +23,8 @@
 //   as devices from sm_70 on do;
 // - a warp barrier waits for the lanes of its mask that have not returned;
 // - a shuffle waits for all lanes of its mask, with the same mask. Its result
-//   from a lane that returned, or that never existed, is undefined.
+//   from a lane that returned, or that never existed, is undefined;
+// - a signal waits until another thread raises it.
 //
 // A thread that is not in its own mask, or that reads from a lane outside of
 // it, is an error at once.
@@ -30,6 +32,7 @@
 // The emulation has no weak memory order, no registers, and nothing of a single
 // architecture.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,6 +41,9 @@
 namespace fused_ssim::detail::cuda::emulation {
 
 constexpr unsigned kWarpSize = 32;
+
+/// What an A100 (sm_80) gives a block.
+constexpr std::size_t kMaxSharedBytes = 163 * 1024;
 
 /// The settings of launches. Do not change them while a launch runs.
 struct Settings {
@@ -82,6 +88,16 @@ void warp_barrier(unsigned mask);
 
 /// Returns the `value` of lane `source`.
 std::uint64_t shuffle(unsigned mask, std::uint64_t value, unsigned source);
+
+/// What each lane of the warp gave. Valid until the next operation of the warp.
+using Words = std::array<std::uint32_t, 6>;
+const Words* exchange(const Words& words); // [kWarpSize]
+
+/// ++raised, and lets those go on that wait for it.
+void raise(std::uint64_t& raised);
+
+/// Until the parity of `raised` - 1 is `parity`.
+void wait(const std::uint64_t& raised, unsigned parity);
 
 // A barrier with a number from 0 to 63 can be removed, to prove that a test
 // detects a missing one.

@@ -17,6 +17,9 @@ foreach(expected
     "^include/fused_ssim/fused_ssim\\.h$"
     "^include/fused_ssim/export\\.h$"
     "^lib.*/libfused_ssim\\.(a|so)$"
+    "^include/fused_ssim/distributed\\.h$"
+    "^include/fused_ssim/distributed_export\\.h$"
+    "^lib.*/libfused_ssim_distributed\\.(a|so)$"
     "^lib.*/cmake/fused_ssim/fused_ssimConfig\\.cmake$"
     "^lib.*/cmake/fused_ssim/fused_ssimConfigVersion\\.cmake$"
     "^share/licenses/fused_ssim/LICENSE$")
@@ -29,7 +32,7 @@ endforeach()
 
 set(other ${files})
 list(FILTER other EXCLUDE REGEX
-  "^(include/fused_ssim/[a-z_]+\\.h|lib.*/libfused_ssim\\.(a|so[.0-9]*)|lib.*/cmake/fused_ssim/[A-Za-z_-]+\\.cmake\
+  "^(include/fused_ssim/[a-z_]+\\.h|lib.*/libfused_ssim(_distributed)?\\.(a|so[.0-9]*)|lib.*/cmake/fused_ssim/[A-Za-z_-]+\\.cmake\
 |bin/(optimize_image|compare_images)|share/licenses/fused_ssim/LICENSE)$")
 if(other)
   message(FATAL_ERROR "installed, but by whom? ${other}")

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace programs_test {
 namespace {
@@ -91,6 +92,33 @@ TEST_F(BadInput, OptimizeRefusesUnreadableTargets) {
   expect_optimize_refused({"--target", "@cmyk.jpg"}, "but got a CMYK one");
 }
 
+TEST_F(BadInput, DevicesAndHugeFilesAreRefusedAsInput) {
+  write_text(folder_ / "huge.png", "");
+  ASSERT_EQ(truncate((folder_ / "huge.png").c_str(), off_t{1} << 40), 0);
+  for (const auto& [file, named] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"/dev/zero", "/dev/zero: expected a file, but got a device"},
+           {"@huge.png",
+            "huge.png: expected at most 1090519040 bytes, but got more"}}) {
+    expect_optimize_refused({"--target", file}, named);
+    expect_refused(COMPARE_IMAGES, {"@good.png", file}, named);
+  }
+  expect_optimize_refused(
+      {"--target", "@good.png", "--config", "/dev/zero"},
+      "/dev/zero: expected a file, but got a device");
+  expect_optimize_refused(
+      {"--target", "@good.png", "--config", "@huge.png"},
+      "huge.png: expected at most 1048576 bytes");
+}
+
+TEST_F(BadInput, ThePlaceOfAPipeIsNotTakenByAFile) {
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  expect_refused(
+      COMPARE_IMAGES,
+      {"@good.png", "@good.png", "--map", "@pipe"},
+      "pipe: cannot be written: it is not a regular file");
+}
+
 TEST_F(BadInput, OptimizeRefusesUnfitImages) {
   expect_optimize_refused(
       {"--target", "@small.png", "--padding", "valid"},
@@ -116,7 +144,16 @@ TEST_F(BadInput, OptimizeRefusesUnknownAndMistypedOptions) {
   refuse("--stepz", "3", "--stepz");
   refuse("--steps", "many", "--steps");
   refuse("--steps", "3.5", "--steps");
-  refuse("--steps", "0", "--steps: expected at least 1, but got 0");
+  refuse(
+      "--steps",
+      "0",
+      "--steps: expected an integer from 1 to 9223372036854775807, but got 0");
+  const std::string but_got = " to 9223372036854775807, but got ";
+  for (const char* option : {"--steps", "--max-size", "--seed"}) {
+    for (const char* value : {"18446744073709551615", "-1", "2.5"}) {
+      refuse(option, value, (but_got + value).c_str());
+    }
+  }
   refuse("--lr", "-0.1", "--lr: expected a number in (0, 1], but got -0.1");
   refuse("--lr", "nan", "--lr: expected a number in (0, 1], but got nan");
   refuse("--lr", "1e300", "--lr: expected a number in (0, 1]");
@@ -124,8 +161,6 @@ TEST_F(BadInput, OptimizeRefusesUnknownAndMistypedOptions) {
       "--lambda-dssim", "1.5", "--lambda-dssim: expected a number in [0, 1]");
   refuse("--lambda-dssim", "nan", "--lambda-dssim: expected");
   refuse("--padding", "full", "--padding: expected same or valid");
-  refuse("--max-size", "-1", "--max-size: expected at least 0");
-  refuse("--seed", "-1", "--seed: expected at least 0");
   expect_optimize_refused({"--target", "@good.png", "word"}, "word");
 }
 
@@ -168,7 +203,15 @@ TEST_F(BadInput, OptimizeRefusesBadConfigFiles) {
   expect_config_refused("{\"init\": 3}", "run.json: init: expected a string");
   expect_config_refused(
       "{\"target\": [1]}", "run.json: target: expected a string");
-  expect_config_refused("{\"steps\": 0}", "--steps: expected at least 1");
+  for (const std::string key : {"steps", "max-size", "seed"}) {
+    for (const std::string value : {"18446744073709551615", "1e+20"}) {
+      expect_config_refused(
+          "{\"" + key + "\": " + value + "}",
+          "to 9223372036854775807, but got " + value);
+    }
+  }
+  expect_config_refused(
+      "{\"steps\": 0}", "run.json: steps: expected an integer from 1 to");
   expect_config_refused(
       "{\"padding\": \"full\"}", "--padding: expected same or valid");
 }
@@ -212,13 +255,25 @@ TEST_F(BadInput, CompareRefuses) {
       {"@small.png", "@small.png", "--ms-ssim"},
       "small.png: expected at least 161 x 161 pixels with --ms-ssim");
   refuse(
-      {"@good.png", "@good.png", "--padding", "full"}, "--padding: expected");
+      {"@small.png",
+       "@small.png",
+       "--padding",
+       "reflect",
+       "--window-size",
+       "21"},
+      "small.png: expected more than 10 pixels on each side");
+  refuse(
+      {"@good.png", "@good.png", "--padding", "full"},
+      "--padding: expected same, valid or reflect, but got full");
   refuse(
       {"@good.png", "@good.png", "--window-size", "10"},
       "--window-size: expected an odd number");
   refuse(
       {"@good.png", "@good.png", "--window-size", "33"},
       "--window-size: expected an odd number");
+  refuse(
+      {"@good.png", "@good.png", "--window-size", "18446744073709551627"},
+      "--window-size: expected an odd number from 3 to 31, but got 1844674");
   refuse({"@good.png", "@good.png", "--sigma", "0"}, "--sigma: expected");
   refuse({"@good.png", "@good.png", "--device", "gpu"}, "--device: expected");
   refuse({"@good.png", "@good.png", "--maps", "x"}, "--maps");

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <array>
 #include <cmath>
 
 namespace programs_test {
@@ -87,6 +88,53 @@ TEST(CompareImages, ConstantImagesGiveTheClosedForm) {
   }
 }
 
+/// The pair "close" of scripts/make_golden.py.
+std::array<Picture, 2> golden_pair() {
+  const auto hash = [](std::uint64_t seed, int index) {
+    constexpr std::uint64_t kMask = 0xFFFFFFFF;
+    std::uint64_t value =
+        (static_cast<std::uint64_t>(index) + seed * 1000003) * 2654435761 &
+        kMask;
+    value ^= value >> 15;
+    value = value * 2246822519 & kMask;
+    value ^= value >> 13;
+    return static_cast<int>(value & 255);
+  };
+  std::array<Picture, 2> pair = {constant(47, 33, 0), constant(47, 33, 0)};
+  for (int y = 0; y < 33; ++y) {
+    for (int x = 0; x < 47; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        const auto at = static_cast<std::size_t>((y * 47 + x) * 3 + c);
+        const int index = (c * 33 + y) * 47 + x;
+        const int first = hash(1, index) + 3 * (4 * x % 256);
+        pair[0].samples[at] = static_cast<std::uint16_t>(first / 4);
+        pair[1].samples[at] =
+            static_cast<std::uint16_t>((first + hash(2, index) / 32) / 4);
+      }
+    }
+  }
+  return pair;
+}
+
+TEST(CompareImages, ReflectGivesTheNumberOfTorchmetricsAndKornia) {
+  const Folder folder;
+  const auto pair = golden_pair();
+  write_png(folder / "a.png", pair[0]);
+  write_png(folder / "b.png", pair[1]);
+  const auto with = [&](const char* padding) {
+    return compare({folder / "a.png", folder / "b.png", "--padding", padding});
+  };
+  const auto reflect = with("reflect");
+  // tests/golden/torchmetrics.json and kornia.json
+  EXPECT_NEAR(reflect["ssim"].get<double>(), 0.9992740077, 1e-9);
+  EXPECT_EQ(reflect["padding"], "reflect");
+  // The padding has no part in L1 and PSNR, nor in the size.
+  for (const auto* key : {"l1", "psnr", "width", "height"}) {
+    EXPECT_EQ(reflect[key], with("same")[key]) << key;
+  }
+  EXPECT_GT(std::abs(with("same")["ssim"].get<double>() - 0.9992740077), 1e-6);
+}
+
 TEST(CompareImages, WindowAndSigmaCount) {
   const Folder folder;
   write_png(folder / "a.png", photo_like(40, 30));
@@ -160,7 +208,7 @@ TEST(CompareImages, WritesTheMap) {
   }
   write_png(folder / "a.png", photo_like(40, 30));
   write_png(folder / "b.png", other);
-  for (const std::string padding : {"same", "valid"}) {
+  for (const std::string padding : {"same", "valid", "reflect"}) {
     const auto path = folder / (padding + ".png");
     compare(
         {folder / "a.png",
@@ -170,7 +218,7 @@ TEST(CompareImages, WritesTheMap) {
          "--map",
          path});
     const auto map = read_png(path);
-    const int border = padding == "same" ? 0 : 5;
+    const int border = padding == "valid" ? 5 : 0;
     ASSERT_EQ(map.width, 40 - 2 * border);
     ASSERT_EQ(map.height, 30 - 2 * border);
     EXPECT_EQ(map.channels, 1);
@@ -188,6 +236,29 @@ TEST(CompareImages, IgnoresAlphaWithAWord) {
   EXPECT_EQ(json::parse(finished.out)["channels"], 3);
   EXPECT_THAT(
       finished.err, HasSubstr("rgba.png: the alpha channel is ignored"));
+}
+
+TEST(CompareImages, ReadsPipes) {
+  const Folder folder;
+  write_png(folder / "a.png", photo_like(40, 30));
+  const auto finished = run_in_shell(
+      "cat \"$1\" | \"$0\" /dev/stdin \"$1\" --json",
+      {COMPARE_IMAGES, folder / "a.png"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ(json::parse(finished.out)["ssim"], 1.0);
+}
+
+TEST(CompareImages, AFullDiskIsAFailure) {
+  const Folder folder;
+  write_png(folder / "a.png", photo_like(40, 30));
+  for (const std::string option : {"--json", "--padding=same", "--help"}) {
+    const auto finished = run_in_shell(
+        "\"$0\" \"$1\" \"$1\" \"$2\" > /dev/full",
+        {COMPARE_IMAGES, folder / "a.png", option});
+    EXPECT_EQ(finished.status, 1) << option;
+    EXPECT_EQ(
+        finished.err, "compare_images: standard output: cannot be written\n");
+  }
 }
 
 TEST(CompareImages, ExplainsItself) {

@@ -281,6 +281,18 @@ TEST(OptimizeImage, ReplacesEarlierResults) {
   EXPECT_EQ(folder.list().size(), 2 + kOutputs.size());
 }
 
+TEST(OptimizeImage, AFullDiskIsAFailureButLosesNoResult) {
+  const Folder folder;
+  write_png(folder / "a.png", photo_like(40, 30));
+  const auto finished = run_in_shell(
+      "\"$0\" --target \"$1\" --steps 3 --output-dir \"$2\" > /dev/full",
+      {OPTIMIZE_IMAGE, folder / "a.png", folder / "out"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_EQ(
+      finished.err, "optimize_image: standard output: cannot be written\n");
+  EXPECT_EQ(folder.list().size(), 2 + kOutputs.size());
+}
+
 TEST(OptimizeImage, PrintsPlainLinesToAPipeAndABarToATerminal) {
   const Folder folder;
   write_png(folder / "a.png", photo_like(40, 30));

@@ -111,6 +111,15 @@ void write_png(
     png_color_16 color = {};
     png_set_tRNS(png, info, alpha, 1, &color);
   }
+  if (!form.profile.empty()) {
+    png_set_iCCP(
+        png,
+        info,
+        "profile",
+        PNG_COMPRESSION_TYPE_BASE,
+        form.profile.data(),
+        static_cast<png_uint_32>(form.profile.size()));
+  }
   png_write_info(png, info);
   png_set_packing(png);
 

@@ -32,6 +32,7 @@ struct PngForm {
   /// [colours, 3], for PNG_COLOR_TYPE_PALETTE
   std::vector<std::uint8_t> palette = {};
   bool transparent_color = false; // a tRNS chunk
+  std::vector<std::uint8_t> profile = {}; // an iCCP chunk
 };
 
 /// Writes a PNG. Without `form` it has 8 bits a sample, and the number of

@@ -146,6 +146,13 @@ Finished run(const std::vector<std::string>& arguments) {
   return Process(arguments).wait();
 }
 
+Finished run_in_shell(
+    const std::string& line,
+    std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"/bin/sh", "-c", line});
+  return run(arguments);
+}
+
 Finished run_on_terminal(const std::vector<std::string>& arguments) {
   const int master = posix_openpt(O_RDWR | O_NOCTTY);
   if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) {

@@ -55,6 +55,11 @@ class Process {
 
 Finished run(const std::vector<std::string>& arguments);
 
+/// Runs a line of shell code. `arguments` are its $0, $1 and so on.
+Finished run_in_shell(
+    const std::string& line,
+    std::vector<std::string> arguments);
+
 /// Runs the program with a terminal as standard output. `out` holds what the
 /// terminal received.
 Finished run_on_terminal(const std::vector<std::string>& arguments);

@@ -1,7 +1,6 @@
 #pragma once
 
-// Rows of images of any element type and stride, read into and written from
-// adjacent numbers of the compute type.
+// Elements of any type and stride, from and to adjacent numbers of the compute type.
 
 #include "../backend.h"
 #include "vec.h"
@@ -22,63 +21,73 @@ template <typename T>
 constexpr Element kElementOf = sizeof(T) == sizeof(double) ? Element::kFloat64
                                                            : Element::kFloat32;
 
-/// The address of element (image, channel, row, column).
-template <typename ViewType>
-auto address(
-    const ViewType& view,
-    std::int64_t image,
-    std::int64_t channel,
-    std::int64_t row,
-    std::int64_t column) {
-  const std::int64_t offset = image * view.stride[0] +
-      channel * view.stride[1] + row * view.stride[2] + column * view.stride[3];
-  using Byte =
-      std::conditional_t<std::is_same_v<ViewType, View>, const char, char>;
-  return static_cast<Byte*>(view.data) + offset * bytes_of(view.element);
-}
-
-/// Copies strided elements of one size; interleaved pixels of 3 and 4 channels
-/// have a loop of their own, which the compiler turns into shuffles.
-template <typename E, typename From, typename To>
-FUSED_SSIM_INLINE void copy_elements(
-    const From& from_stride,
-    const To& to_stride,
-    std::int64_t count,
-    const void* from,
-    void* to) {
-  const E* __restrict source = static_cast<const E*>(from);
-  E* __restrict target = static_cast<E*>(to);
-  for (std::int64_t i = 0; i < count; ++i) {
-    target[i * to_stride] = source[i * from_stride];
-  }
-}
-
+/// Copies strided elements of one size to adjacent ones.
 template <typename E>
 void gather(
     const void* from,
     std::int64_t stride,
     std::int64_t count,
     void* to) {
-  constexpr std::integral_constant<std::int64_t, 1> adjacent;
-  if (stride == 3) {
-    constexpr std::integral_constant<std::int64_t, 3> three;
-    copy_elements<E>(three, adjacent, count, from, to);
-  } else if (stride == 4) {
-    constexpr std::integral_constant<std::int64_t, 4> four;
-    copy_elements<E>(four, adjacent, count, from, to);
-  } else {
-    copy_elements<E>(stride, adjacent, count, from, to);
+  const E* __restrict source = static_cast<const E*>(from);
+  E* __restrict target = static_cast<E*>(to);
+  for (std::int64_t i = 0; i < count; ++i) {
+    target[i] = source[i * stride];
   }
 }
 
+/// Copies adjacent elements of one size to strided ones.
 template <typename E>
 void scatter(
     const void* from,
     std::int64_t stride,
     std::int64_t count,
     void* to) {
-  constexpr std::integral_constant<std::int64_t, 1> adjacent;
-  copy_elements<E>(adjacent, stride, count, from, to);
+  const E* __restrict source = static_cast<const E*>(from);
+  E* __restrict target = static_cast<E*>(to);
+  for (std::int64_t i = 0; i < count; ++i) {
+    target[i * stride] = source[i];
+  }
+}
+
+/// Pixels of kChannels adjacent numbers to one row of each channel. The compiler
+/// turns these loops into shuffles.
+template <int kChannels, typename T>
+void deinterleave(
+    const T* from, // [count][kChannels]
+    std::int64_t count,
+    T* const* to) { // [kChannels][count]
+  T* __restrict a = to[0];
+  T* __restrict b = to[1];
+  T* __restrict c = to[2];
+  T* __restrict d = kChannels == 4 ? to[kChannels - 1] : nullptr;
+  for (std::int64_t i = 0; i < count; ++i) {
+    a[i] = from[i * kChannels];
+    b[i] = from[i * kChannels + 1];
+    c[i] = from[i * kChannels + 2];
+    if (kChannels == 4) {
+      d[i] = from[i * kChannels + 3];
+    }
+  }
+}
+
+/// The inverse.
+template <int kChannels, typename T>
+void interleave(
+    const T* const* from, // [kChannels][count]
+    std::int64_t count,
+    T* __restrict to) { // [count][kChannels]
+  const T* __restrict a = from[0];
+  const T* __restrict b = from[1];
+  const T* __restrict c = from[2];
+  const T* __restrict d = kChannels == 4 ? from[kChannels - 1] : nullptr;
+  for (std::int64_t i = 0; i < count; ++i) {
+    to[i * kChannels] = a[i];
+    to[i * kChannels + 1] = b[i];
+    to[i * kChannels + 2] = c[i];
+    if (kChannels == 4) {
+      to[i * kChannels + 3] = d[i];
+    }
+  }
 }
 
 using CopyElements = void (*)(const void*, std::int64_t, std::int64_t, void*);
@@ -218,96 +227,6 @@ void convert_to(
       }
   }
 }
-
-/// One channel of one image of a View.
-template <typename T>
-class Reader {
- public:
-  Reader(const View& view, std::int64_t image, std::int64_t channel)
-      : view_(view),
-        image_(image),
-        channel_(channel) {}
-
-  /// The row's elements where they are, if possible, or else read to `buffer`.
-  const T* row(
-      std::int64_t row,
-      std::int64_t column,
-      std::int64_t count,
-      T* buffer) const { // [count]
-    if (view_.element == kElementOf<T> && view_.stride[3] == 1) {
-      return reinterpret_cast<const T*>(
-          address(view_, image_, channel_, row, column));
-    }
-    read(row, column, count, buffer);
-    return buffer;
-  }
-
-  void read(
-      std::int64_t row,
-      std::int64_t column,
-      std::int64_t count,
-      T* to) const { // [count]
-    const char* from = address(view_, image_, channel_, row, column);
-    if (view_.stride[3] == 1) {
-      convert_from(view_.element, from, count, to);
-      return;
-    }
-    const int size = bytes_of(view_.element);
-    const CopyElements gather = gather_of(view_.element);
-    if (view_.element == kElementOf<T>) {
-      gather(from, view_.stride[3], count, to);
-      return;
-    }
-    alignas(64) char piece[kPiece * sizeof(double)];
-    for (std::int64_t i = 0; i < count; i += kPiece) {
-      const std::int64_t n = count - i < kPiece ? count - i : kPiece;
-      gather(from + i * view_.stride[3] * size, view_.stride[3], n, piece);
-      convert_from(view_.element, piece, n, to + i);
-    }
-  }
-
- private:
-  View view_;
-  std::int64_t image_, channel_;
-};
-
-/// One channel of one image of a MutableView.
-template <typename T>
-class Writer {
- public:
-  Writer(const MutableView& view, std::int64_t image, std::int64_t channel)
-      : view_(view),
-        image_(image),
-        channel_(channel) {}
-
-  void write(
-      std::int64_t row,
-      std::int64_t column,
-      std::int64_t count,
-      const T* from) const { // [count]
-    char* to = address(view_, image_, channel_, row, column);
-    if (view_.stride[3] == 1) {
-      convert_to(view_.element, from, count, to);
-      return;
-    }
-    const int size = bytes_of(view_.element);
-    const CopyElements scatter = scatter_of(view_.element);
-    if (view_.element == kElementOf<T>) {
-      scatter(from, view_.stride[3], count, to);
-      return;
-    }
-    alignas(64) char piece[kPiece * sizeof(double)];
-    for (std::int64_t i = 0; i < count; i += kPiece) {
-      const std::int64_t n = count - i < kPiece ? count - i : kPiece;
-      convert_to(view_.element, from + i, n, piece);
-      scatter(piece, view_.stride[3], n, to + i * view_.stride[3] * size);
-    }
-  }
-
- private:
-  MutableView view_;
-  std::int64_t image_, channel_;
-};
 
 } // namespace
 } // namespace fused_ssim::detail::cpu
