@@ -147,7 +147,7 @@ class BandedStages : protected BandedStrip<kMode, kSpan, Images> {
     if (complete) {
       band.template multiply<0, kCount>(sums, operands);
     }
-    if constexpr (kHasGradient) {
+    if constexpr (kHasGradient && kCount > 1) { // s and d are among the maps
       if (b >= 0) {
         store(stash_of(b), lane, before[0]);
         store(stash_of(b) + kOperandBytes, lane, before[1]);

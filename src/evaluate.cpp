@@ -250,12 +250,18 @@ torch::Tensor scale(
 namespace split {
 namespace {
 
-/// `own` and `map` of the piece as regions.
-void set_rows(const Piece& piece, Problem& problem) {
+/// The problem of an image, with `own` and `map` of the piece as regions.
+Problem make_problem(const Objective& objective, const Piece& piece) {
+  auto problem = detail::make_problem(
+      objective,
+      piece.input,
+      piece.target,
+      expanded_mask(piece.mask, piece.input));
   problem.own_region.row_begin = piece.own.begin;
   problem.own_region.row_end = piece.own.end;
   problem.map_region.row_begin = piece.map.begin;
   problem.map_region.row_end = piece.map.end;
+  return problem;
 }
 
 template <typename Sums>
@@ -307,12 +313,7 @@ Evaluation allocate(
 }
 
 torch::Tensor sum_weights(const Objective& objective, const Piece& piece) {
-  auto problem = make_problem(
-      objective,
-      piece.input,
-      piece.target,
-      expanded_mask(piece.mask, piece.input));
-  set_rows(piece, problem);
+  auto problem = make_problem(objective, piece);
   const auto sums = empty_sums(piece.input);
   Outputs outputs;
   outputs.weight_sums = sums_of<WeightSums>(sums);
@@ -374,12 +375,7 @@ void evaluate(
         grad_input,
         term_sums);
   }
-  auto problem = make_problem(
-      objective,
-      piece.input,
-      piece.target,
-      expanded_mask(piece.mask, piece.input));
-  set_rows(piece, problem);
+  auto problem = make_problem(objective, piece);
   problem.weight_sums = sums_of<WeightSums>(weight_sums);
 
   // The scalars of the piece alone say nothing, but that they are wanted says which
