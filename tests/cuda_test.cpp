@@ -1,5 +1,6 @@
 // Tests that need a GPU: streams, graphs, synchronisation, memory, size.
 
+#include "ms_ssim_reference.h"
 #include "support.h"
 
 #include <ATen/cuda/CUDAGraph.h>
@@ -32,6 +33,22 @@ class CudaTest : public SeededTest {
     return expected(x, y, Spec(L1DSSIMLossOptions())).grad_input;
   }
 
+  static void run_ms_ssim(
+      const torch::Tensor& x,
+      const torch::Tensor& y,
+      const torch::Tensor& bytes) {
+    {
+      const torch::NoGradGuard no_grad;
+      F::ms_ssim(x, bytes, MSSSIMOptions().reduction(torch::kNone));
+    }
+    F::ms_ssim_value_and_grad(x.to(torch::kFloat16), bytes);
+    const auto a = x.detach().requires_grad_();
+    const auto b = y.detach().requires_grad_();
+    const auto value = 1 - F::ms_ssim(a, b);
+    value.backward({}, /*retain_graph=*/true);
+    value.backward();
+  }
+
   /// Each operation in each of its forms, without looking at a result.
   static void run_everything(
       const torch::Tensor& x,
@@ -39,6 +56,7 @@ class CudaTest : public SeededTest {
       const torch::Tensor& bytes,
       const torch::Tensor& mask) {
     const auto none = SSIMOptions().reduction(torch::kNone);
+    run_ms_ssim(x, y, bytes);
     for (const auto& weights : {torch::Tensor(), mask, mask > 0.5}) {
       {
         const torch::NoGradGuard no_grad;
@@ -150,6 +168,42 @@ TEST_F(CudaTest, GraphOfATrainingStep) {
   }
 }
 
+TEST_F(CudaTest, GraphOfATrainingStepWithMSSSIM) {
+  const auto x = image().requires_grad_();
+  const auto y = image();
+  x.mutable_grad() = torch::zeros_like(x);
+  torch::Tensor value;
+  const auto step = [&] {
+    x.mutable_grad().zero_();
+    value = F::ms_ssim(x, y);
+    (1 - value).backward();
+  };
+  at::cuda::CUDAGraph graph;
+  {
+    const c10::cuda::CUDAStreamGuard guard(at::cuda::getStreamFromPool());
+    torch::cuda::synchronize();
+    step();
+    torch::cuda::synchronize();
+    graph.capture_begin();
+    step();
+    graph.capture_end();
+  }
+  for (int i = 0; i < 3; ++i) {
+    const auto x0 = image();
+    const auto y0 = (x0 + 0.3 * image()).contiguous();
+    {
+      const torch::NoGradGuard no_grad;
+      x.copy_(x0);
+      y.copy_(y0);
+    }
+    graph.replay();
+    torch::cuda::synchronize();
+    const auto reference = expected_ms_ssim(x0, y0, MSSSIMOptions());
+    expect_scalar(value.detach(), reference.value, 1e-6);
+    expect_gradient(x.grad(), -reference.grad_input);
+  }
+}
+
 TEST_F(CudaTest, SameBitsInAHundredRuns) {
   const auto x = image({3, 545, 980});
   const auto y = image({3, 545, 980});
@@ -161,6 +215,12 @@ TEST_F(CudaTest, SameBitsInAHundredRuns) {
     differing += (again.loss != first.loss).sum() +
         (again.l1 != first.l1).sum() + (again.ssim != first.ssim).sum() +
         (again.grad != first.grad).sum();
+  }
+  const auto first_ms = F::ms_ssim_value_and_grad(x, y);
+  for (int i = 0; i < 100; ++i) {
+    const auto again = F::ms_ssim_value_and_grad(x, y);
+    differing += (again.value != first_ms.value).sum() +
+        (again.grad != first_ms.grad).sum();
   }
   EXPECT_EQ(differing.item<double>(), 0);
 }
@@ -237,6 +297,10 @@ TEST_F(CudaTest, AllocatesTheGradientAndLittleElse) {
   EXPECT_LE(
       growth([&] { F::l1_dssim_value_and_grad(x, y); }),
       image_bytes + 4 * kMiB);
+  // A third of each image and of the gradient for the coarser scales.
+  EXPECT_LE(
+      growth([&] { F::ms_ssim_value_and_grad(x, y); }),
+      2 * image_bytes + 4 * kMiB);
   EXPECT_LE(
       growth([&] {
         const auto leaf = x.detach().requires_grad_();
