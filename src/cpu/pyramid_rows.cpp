@@ -1,6 +1,6 @@
 #include "pyramid_rows.h"
 
-#include "rows.h"
+#include "planes.h"
 
 // CMake defines FUSED_SSIM_CPU_SET = Default, AVX2 or AVX512.
 #define FUSED_SSIM_CPU_JOIN_(a, b, c) a##b##c
@@ -22,6 +22,22 @@ template <typename T>
 std::size_t scratch_bytes(std::int64_t width) {
   const auto size = static_cast<std::size_t>(row_size<T>(width));
   return 4 * size * sizeof(T);
+}
+
+/// A row of one image and channel: in place if it is a row of T, else read to `buffer`.
+template <typename T>
+const T* row_of(
+    const View& view,
+    const RowPair& plane, // of it the image and the channel
+    std::int64_t row,
+    std::int64_t width,
+    T* buffer) { // [width]
+  if (view.element == kElementOf<T> && view.stride[3] == 1) {
+    return reinterpret_cast<const T*>(
+        address(view, plane.image, plane.channel, row, 0));
+  }
+  PlaneReader<T>(view, plane.image, plane.channel).read(row, 0, width, buffer);
+  return buffer;
 }
 
 /// to[j] = the mean of a[2 j - odd], a[2 j + 1 - odd], and the same of b; what lies left
@@ -61,12 +77,12 @@ void halve(
   const std::int64_t width = halving.width;
   T* const first = static_cast<T*>(scratch);
   T* const second = first + row_size<T>(width);
-  const Reader<T> reader(halving.from[which], rows.image, rows.channel);
+  const View& from = halving.from[which];
   const std::int64_t row = 2 * rows.row - halving.height % 2;
-  const T* below = reader.row(row + 1, 0, width, second);
+  const T* below = row_of(from, rows, row + 1, width, second);
   const T* above = first;
   if (row >= 0) {
-    above = reader.row(row, 0, width, first);
+    above = row_of(from, rows, row, width, first);
   } else {
     for (std::int64_t i = 0; i < width; ++i) {
       first[i] = 0;
@@ -153,9 +169,8 @@ void descend(const Descent& descent, const RowPair& rows, void* scratch) {
   T* const write = read + size;
   T *sum = write + size, *next = sum + size; // of the scales so far
   for (int scale = descent.scales - 1; scale > 0; --scale) {
-    const Reader<T> gradient(
-        descent.gradients[scale], rows.image, rows.channel);
-    const T* from = gradient.row(row[scale], 0, width[scale], read);
+    const T* from =
+        row_of(descent.gradients[scale], rows, row[scale], width[scale], read);
     T* const to = sum;
     if (scale + 1 < descent.scales) {
       add_next(from, factor[scale], next, width[scale], to);
@@ -165,13 +180,12 @@ void descend(const Descent& descent, const RowPair& rows, void* scratch) {
     sum = next;
     next = to;
   }
-  const Reader<T> gradient(descent.gradients[0], rows.image, rows.channel);
-  const Writer<T> result(descent.result, rows.image, rows.channel);
+  const PlaneWriter<T> result(descent.result, rows.image, rows.channel);
   const bool in_place =
       descent.result.element == kElementOf<T> && descent.result.stride[3] == 1;
   const std::int64_t first = 2 * rows.row - descent.height % 2;
   for (std::int64_t each = first < 0 ? 0 : first; each < first + 2; ++each) {
-    const T* from = gradient.row(each, 0, width[0], read);
+    const T* from = row_of(descent.gradients[0], rows, each, width[0], read);
     T* to = write;
     if (in_place) {
       to = reinterpret_cast<T*>(
