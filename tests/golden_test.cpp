@@ -189,10 +189,6 @@ TEST_P(MultiScaleGoldenTest, PytorchMsssim) {
   compare("pytorch_msssim_multi_scale.json");
 }
 
-TEST_P(MultiScaleGoldenTest, Torchmetrics) {
-  compare("torchmetrics_multi_scale.json");
-}
-
 FUSED_SSIM_ON_EACH_DEVICE(MultiScaleGoldenTest);
 
 TEST_P(GoldenTest, ScikitImage) {

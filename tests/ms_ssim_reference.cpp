@@ -1,5 +1,6 @@
 #include "ms_ssim_reference.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace fused_ssim::test {
@@ -41,6 +42,13 @@ Means means_of(
       contrast_structure.mean({2, 3})};
 }
 
+/// The images of the next scale.
+torch::Tensor halve(const torch::Tensor& images) { // [N, C, H, W]
+  const std::vector<std::int64_t> padding = {
+      images.size(2) % 2, images.size(3) % 2};
+  return torch::avg_pool2d(images, 2, 2, padding);
+}
+
 /// The mean of each scale: SSIM at the last one, contrast-structure at the others.
 std::vector<torch::Tensor> means_of_scales(
     const torch::Tensor& x, // [N, C, H, W] or [C, H, W]
@@ -51,9 +59,8 @@ std::vector<torch::Tensor> means_of_scales(
   std::vector<torch::Tensor> result; // [N, C] each
   for (std::size_t scale = 1; scale < options.weights().size(); ++scale) {
     result.push_back(means_of(a, b, options).contrast_structure);
-    const std::vector<std::int64_t> padding = {a.size(2) % 2, a.size(3) % 2};
-    a = torch::avg_pool2d(a, 2, 2, padding);
-    b = torch::avg_pool2d(b, 2, 2, padding);
+    a = halve(a);
+    b = halve(b);
   }
   result.push_back(means_of(a, b, options).ssim);
   return result;
@@ -67,6 +74,22 @@ double smallest_mean(
     const MSSSIMOptions& options) {
   const auto means = means_of_scales(exact(x), exact(y), options);
   return torch::stack(means).abs().min().item<double>();
+}
+
+double smallest_difference(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const MSSSIMOptions& options) {
+  const auto a = exact(x), b = exact(y);
+  auto difference = a.dim() == 4 ? a - b : (a - b).unsqueeze(0);
+  double smallest = difference.square().mean().sqrt().item<double>();
+  for (std::size_t scale = 1; scale < options.weights().size(); ++scale) {
+    difference = halve(difference);
+    smallest =
+        std::min(smallest, difference.square().mean().sqrt().item<double>());
+  }
+  const double largest = torch::maximum(a.abs(), b.abs()).max().item<double>();
+  return largest > 0 ? smallest / largest : 0;
 }
 
 torch::Tensor reference_ms_ssim(

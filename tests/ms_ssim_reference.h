@@ -22,6 +22,14 @@ double smallest_mean(
     const torch::Tensor& y, // as x
     const MSSSIMOptions& options);
 
+/// The smallest root of a mean square of x - y of all scales, relative to the largest
+/// |pixel|. Coarse images are rounded, so the smaller it is, the fewer digits their
+/// difference has.
+double smallest_difference(
+    const torch::Tensor& x, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& y, // as x
+    const MSSSIMOptions& options);
+
 /// The reference in float64 on the CPU, with the gradients of
 /// sum(value * upstream) in both images.
 Expected expected_ms_ssim(
