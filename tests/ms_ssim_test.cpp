@@ -211,6 +211,24 @@ TEST_P(MSSSIMTest, Layouts) {
       result.grad, expected_ms_ssim(expanded, y, small_options()).grad_input);
 }
 
+// So large that tiles take all interleaved channels at once, where sums of each channel
+// are not wanted.
+TEST_P(MSSSIMTest, LargeInterleavedImages) {
+  if (kEmulated) {
+    GTEST_SKIP() << "the image is too large for an emulation";
+  }
+  const auto x = image({2, 3, 381, 391});
+  auto y = (0.9 * x + 0.1 * image(x.sizes().vec())).contiguous();
+  y.select(1, 1).mul_(0.5); // the channels differ
+  const auto planar = F::ms_ssim_value_and_grad(x, y);
+  const auto interleaved = F::ms_ssim_value_and_grad(
+      x.contiguous(torch::MemoryFormat::ChannelsLast),
+      y.contiguous(torch::MemoryFormat::ChannelsLast));
+  expect_scalar(
+      interleaved.value, planar.value.to(torch::kCPU, torch::kFloat64), 1e-6);
+  EXPECT_LE(error_of(interleaved.grad, planar.grad).relative_l2, 1e-6);
+}
+
 TEST_P(MSSSIMTest, BytesAsTarget) {
   const auto x = photograph({2, 3, 21, 26});
   const auto bytes = (disturbed(x, 0.1) * 255).round().to(torch::kUInt8);
