@@ -159,7 +159,9 @@ class PiecesTest : public DeviceTest {
       begin = end;
     }
     EXPECT_NEAR(value, whole.value.item<double>(), 1e-6);
-    EXPECT_TRUE(torch::allclose(weight_sums, sums.cpu(), 1e-12, 0));
+    // The CUDA kernel adds up eight weights in float32 before it adds in float64. Each
+    // of these sums is off by less than 2^-22 of it, in either direction.
+    EXPECT_TRUE(torch::allclose(weight_sums, sums.cpu(), 1e-9, 0));
     const auto scalars = detail::finish(
         {kL1Weight, kDSSIMWeight, 0},
         /*unit=*/1,
