@@ -47,6 +47,13 @@ Result autograd_step(const Problem& problem) {
   });
 }
 
+Result ssim_step(const Problem& problem) {
+  const auto options = problem.ssim_options();
+  return step(problem, [&] {
+    return 1 - F::ssim(problem.input, problem.target, options);
+  });
+}
+
 Result ms_ssim_step(const Problem& problem) {
   const auto options = problem.ms_ssim_options();
   return step(problem, [&] {
@@ -67,6 +74,10 @@ Result composition_value(const Problem& problem) {
 
 Result composition_step(const Problem& problem) {
   return step(problem, [&] { return composition_loss(problem); });
+}
+
+Result composition_ssim_step(const Problem& problem) {
+  return step(problem, [&] { return 1 - composition_ssim(problem); });
 }
 
 Result composition_ms_ssim_value_and_grad(const Problem& problem) {

@@ -63,6 +63,9 @@ std::int64_t least_traffic(const Row& row) {
 }
 
 Operation composition_of(const Row& row) {
+  if (row.operation == "ssim_step") {
+    return composition_ssim_step;
+  }
   if (row.operation == "ms_ssim_value_and_grad") {
     return composition_ms_ssim_value_and_grad;
   }
@@ -149,6 +152,7 @@ void add_cpu_rows(const Scale& scale) {
       add("value", value, shape, threads);
       add("value_and_grad", value_and_grad, shape, threads);
       add("autograd_step", autograd_step, shape, threads);
+      add("ssim_step", ssim_step, shape, threads);
       add("ms_ssim_value_and_grad", ms_ssim_value_and_grad, shape, threads);
       add("ms_ssim_step", ms_ssim_step, shape, threads);
       add("composition_value", composition_value, shape, threads);

@@ -34,7 +34,7 @@ struct DescendParams {
 };
 
 /// Calls visit(image, channel, row) for each of `rows` rows of all planes that falls to
-/// this block. The row is of `count` times the batch.
+/// this block.
 template <typename Visit>
 __device__ __forceinline__ void for_each_pyramid_row(
     std::int64_t images,
@@ -49,18 +49,6 @@ __device__ __forceinline__ void for_each_pyramid_row(
         static_cast<int>(plane % channels),
         static_cast<int>(i % rows));
   }
-}
-
-/// Elements of the row at `pointer`, 0 outside of the span.
-template <typename T, int kCount>
-__device__ __forceinline__ void load_row(
-    const Image& of,
-    const char* pointer, // of column 0
-    int column,
-    const Span& span,
-    T (&values)[kCount]) {
-  load_values(
-      pointer + column * of.stride[3], of.stride[3], of.element, span, values);
 }
 
 template <typename T>
@@ -87,9 +75,17 @@ __global__ void __launch_bounds__(kPyramidThreads)
           const int left = 2 * column - odd_column;
           const Span inside = span_of<2>(-left, 2);
           const Span inside_above = {above >= 0 ? inside.bits : 0};
+          const auto load_pair = [&](const char* row, Span span, T(&pair)[2]) {
+            load_values(
+                row + left * from.stride[3],
+                from.stride[3],
+                from.element,
+                span,
+                pair);
+          };
           T a[2], b[2];
-          load_row(from, upper, left, inside_above, a);
-          load_row(from, lower, left, inside, b);
+          load_pair(upper, inside_above, a);
+          load_pair(lower, inside, b);
           reinterpret_cast<T*>(result)[column] =
               T(0.25) * ((a[0] + b[0]) + (a[1] + b[1]));
         }
@@ -159,7 +155,9 @@ __global__ void __launch_bounds__(kPyramidThreads)
   }
 }
 
-/// A thread takes the pixels that belong to one of scale 1.
+/// A thread takes the pixels that belong to one of scale 1. It reads each of them just
+/// before it writes it, by a plain load: the result may take the gradients' memory, which
+/// is no read-only memory then.
 template <typename T>
 __global__ void __launch_bounds__(kPyramidThreads)
     descend_kernel(const DescendParams p) {
@@ -195,9 +193,8 @@ __global__ void __launch_bounds__(kPyramidThreads)
           T part = T(0.25) * upstream[0];
           for (int scale = 1; scale < p.scales; ++scale) {
             const Image& of = p.gradients[scale];
-            T value[1];
-            load_values(of.at(n, channel, y, x), 0, of.element, always, value);
-            coarse += part * factors[scale * planes] * value[0];
+            coarse += part * factors[scale * planes] *
+                *reinterpret_cast<const T*>(of.at(n, channel, y, x));
             part *= T(0.25);
             y = (y + height % 2) / 2;
             x = (x + width % 2) / 2;
@@ -208,10 +205,15 @@ __global__ void __launch_bounds__(kPyramidThreads)
           const Span inside = span_of<2>(-left, 2);
           const auto finish = [&](const char* from, char* to, bool any) {
             const Span here = {any ? inside.bits : 0};
-            T values[2];
-            load_row(finest, from, left, here, values);
-            values[0] = finest_factor * values[0] + coarse;
-            values[1] = finest_factor * values[1] + coarse;
+            T values[2] = {};
+            for (int k = 0; k < 2; ++k) {
+              if (here.has(k)) {
+                values[k] = finest_factor *
+                        *reinterpret_cast<const T*>(
+                                from + (left + k) * finest.stride[3]) +
+                    coarse;
+              }
+            }
             store_values(
                 to + left * p.result.stride[3],
                 p.result.stride[3],

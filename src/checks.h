@@ -383,6 +383,17 @@ inline void check_ms_ssim_arguments(
     const torch::Tensor& target) { // as input
   check_arguments(o, input, target, /*mask=*/{});
   check_scales(o, input);
+  if (input.is_cuda() && input.dim() == 4) {
+    // Blocks of a grid; each keeps to one image and channel.
+    constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+    TORCH_CHECK(
+        input.size(1) == 0 || input.size(0) <= kMost / input.size(1),
+        o.name,
+        ": expected at most ",
+        kMost,
+        " images times channels on CUDA, but got input of shape ",
+        input.sizes());
+  }
 }
 
 inline void check_error_map(const Objective& o, ErrorMap error_map) {
