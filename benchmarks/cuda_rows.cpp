@@ -197,6 +197,7 @@ void add_cuda_rows(const Scale& scale) {
     add("ms_ssim_step", ms_ssim_step, shape);
     add("composition_value", composition_value, shape);
     add("composition_step", composition_step, shape);
+    add("composition_ms_ssim_step", composition_ms_ssim_step, shape);
   }
   // What trainers hand over, at every size.
   for (const Shape& shape : scale.shapes) {

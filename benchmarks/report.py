@@ -71,6 +71,11 @@ def ms_ssim(wanted, run, threads):
             run.seconds("ms_ssim_step", shape, threads=threads), run.seconds("ssim_step", shape, threads=threads)
         )
         wanted("ms_ssim_step / ssim_step", where, seen, 1.7, True, times)
+        seen = ratio(
+            run.seconds("composition_ms_ssim_step", shape, threads=threads),
+            run.seconds("ms_ssim_step", shape, threads=threads),
+        )
+        wanted("composition / ms_ssim_step", where, seen, 20, False, times)
         if figure.extra_bytes is not None:
             images = figure.extra_bytes / (4 * figure.counters["values"])
             wanted("memory of MS-SSIM beyond the gradient, in images", where, images, 1.5, True, times)
@@ -170,7 +175,7 @@ def figures_table(run):
     unit, factor = ("us", 1e6) if run.device == "cuda" else ("ms", 1e3)
     operations = ["copy", "value", "value_and_grad", "autograd_step", "graph_replay",
                   "ssim_step", "ms_ssim_value_and_grad", "ms_ssim_step", "composition_value",
-                  "composition_step", "host_autograd_step", "host_empty_step"]  # fmt: skip
+                  "composition_step", "composition_ms_ssim_step", "host_autograd_step", "host_empty_step"]  # fmt: skip
     rows = []
     for operation in operations:
         for key in sorted(run.keys(operation), key=lambda k: (run[k].counters.get("values", 0), k[2], k[3])):
@@ -185,7 +190,7 @@ def figures_table(run):
                 rate = f"{figure.gigabytes_per_second:.1f}"
                 plain = "composition_value" if operation == "value" else "composition_step"
                 by = ratio(run.seconds(plain, shape, variant, threads), figure.seconds)
-                if by is not None and operation not in ("copy", "composition_value", "composition_step"):
+                if by is not None and operation in ("value", "value_and_grad", "autograd_step", "graph_replay"):
                     composition = times(by)
             if figure.extra_bytes is not None:
                 extra = f"{figure.extra_bytes / 2**20:.2f}"

@@ -157,6 +157,7 @@ void add_cpu_rows(const Scale& scale) {
       add("ms_ssim_step", ms_ssim_step, shape, threads);
       add("composition_value", composition_value, shape, threads);
       add("composition_step", composition_step, shape, threads);
+      add("composition_ms_ssim_step", composition_ms_ssim_step, shape, threads);
     }
     for (const auto variant :
          {Variant::kUInt8Target,

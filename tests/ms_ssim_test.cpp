@@ -39,6 +39,15 @@ TEST_P(MSSSIMTest, OddSides) {
   }
 }
 
+// On CUDA a block takes the strips of one image and channel, at most 254 columns each.
+TEST_P(MSSSIMTest, WiderThanAStrip) {
+  const auto x = photograph({2, 2, 18, 517});
+  const auto y = disturbed(x, 0.1);
+  auto options = small_options().weights({0.4, 0.6}).window_size(3);
+  compare(x, y, options, torch::kFloat32);
+  compare(x, y, options.padding(torch::kSame), torch::kFloat64);
+}
+
 TEST_P(MSSSIMTest, NumberOfScales) {
   const auto x = photograph({2, 36, 45});
   const auto y = disturbed(x, 0.1);

@@ -124,7 +124,7 @@ struct FUSED_SSIM_API MSSSIMOptions {
   TORCH_ARG(std::vector<double>, weights) =
       {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
   /// Width and height of the Gaussian window in pixels, the same at each scale: odd,
-  /// 3 .. 31. Default: 11.
+  /// 3 .. 33. Default: 11.
   TORCH_ARG(int64_t, window_size) = 11;
   /// Standard deviation of the Gaussian window in pixels, finite and > 0.
   /// Default: 1.5.
