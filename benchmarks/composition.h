@@ -11,5 +11,6 @@ namespace fused_ssim::bench {
 /// uint8 target means target / 255.
 torch::Tensor composition_ssim(const Problem& problem);
 torch::Tensor composition_loss(const Problem& problem);
+torch::Tensor composition_ms_ssim(const Problem& problem);
 
 } // namespace fused_ssim::bench

@@ -192,8 +192,12 @@ void add_cuda_rows(const Scale& scale) {
     add("value_and_grad", value_and_grad, shape);
     add("autograd_step", autograd_step, shape);
     add("graph_replay", Replay(), shape);
+    add("ssim_step", ssim_step, shape);
+    add("ms_ssim_value_and_grad", ms_ssim_value_and_grad, shape);
+    add("ms_ssim_step", ms_ssim_step, shape);
     add("composition_value", composition_value, shape);
     add("composition_step", composition_step, shape);
+    add("composition_ms_ssim_step", composition_ms_ssim_step, shape);
   }
   // What trainers hand over, at every size.
   for (const Shape& shape : scale.shapes) {

@@ -47,6 +47,26 @@ Result autograd_step(const Problem& problem) {
   });
 }
 
+Result ssim_step(const Problem& problem) {
+  const auto options = problem.ssim_options();
+  return step(problem, [&] {
+    return 1 - F::ssim(problem.input, problem.target, options);
+  });
+}
+
+Result ms_ssim_step(const Problem& problem) {
+  const auto options = problem.ms_ssim_options();
+  return step(problem, [&] {
+    return 1 - F::ms_ssim(problem.input, problem.target, options);
+  });
+}
+
+Result ms_ssim_value_and_grad(const Problem& problem) {
+  const auto result = F::ms_ssim_value_and_grad(
+      problem.input, problem.target, problem.ms_ssim_options());
+  return {result.value, result.grad, {}, {}};
+}
+
 Result composition_value(const Problem& problem) {
   const torch::NoGradGuard no_grad;
   return {composition_ssim(problem), {}, {}, {}};
@@ -54,6 +74,18 @@ Result composition_value(const Problem& problem) {
 
 Result composition_step(const Problem& problem) {
   return step(problem, [&] { return composition_loss(problem); });
+}
+
+Result composition_ssim_step(const Problem& problem) {
+  return step(problem, [&] { return 1 - composition_ssim(problem); });
+}
+
+Result composition_ms_ssim_value_and_grad(const Problem& problem) {
+  return step(problem, [&] { return composition_ms_ssim(problem); });
+}
+
+Result composition_ms_ssim_step(const Problem& problem) {
+  return step(problem, [&] { return 1 - composition_ms_ssim(problem); });
 }
 
 } // namespace fused_ssim::bench

@@ -22,8 +22,14 @@ Result copy(const Problem& problem);
 Result value(const Problem& problem);
 Result value_and_grad(const Problem& problem);
 Result autograd_step(const Problem& problem);
+Result ssim_step(const Problem& problem); // of 1 - SSIM
+Result ms_ssim_value_and_grad(const Problem& problem);
+Result ms_ssim_step(const Problem& problem); // of 1 - MS-SSIM
 Result composition_value(const Problem& problem);
 Result composition_step(const Problem& problem);
+Result composition_ssim_step(const Problem& problem);
+Result composition_ms_ssim_value_and_grad(const Problem& problem);
+Result composition_ms_ssim_step(const Problem& problem);
 
 /// Forward and backward of `loss`; the gradients are taken from the images.
 template <typename Loss>

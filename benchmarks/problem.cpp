@@ -1,5 +1,6 @@
 #include "problem.h"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -222,6 +223,19 @@ SSIMOptions Problem::ssim_options() const {
       .window_size(options.window_size())
       .sigma(options.sigma())
       .reduction(options.reduction());
+}
+
+MSSSIMOptions Problem::ms_ssim_options() const {
+  auto result = MSSSIMOptions()
+                    .window_size(options.window_size())
+                    .sigma(options.sigma())
+                    .reduction(options.reduction());
+  const auto smaller_side = std::min(input.size(-2), input.size(-1));
+  const auto halvings = result.weights().size() - 1;
+  if (smaller_side <= (options.window_size() - 1) << halvings) {
+    result.padding(torch::kSame); // it has no window at the coarsest scale
+  }
+  return result;
 }
 
 const Problem& problem(Shape shape, Variant variant, torch::Device device) {

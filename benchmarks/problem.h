@@ -62,6 +62,7 @@ struct Problem {
   ErrorMap error_map = ErrorMap::kNone;
 
   SSIMOptions ssim_options() const;
+  MSSSIMOptions ms_ssim_options() const;
 };
 
 /// The images are the same for each variant, except for rounding. They are made

@@ -61,6 +61,26 @@ def variants(wanted, run, threads, limits):
         wanted(f"{variant} / {base}", where, seen and round(seen, 2), limit, True, times)
 
 
+def ms_ssim(wanted, run, threads):
+    """A pyramid has 1.33 times the pixels of its image. Beyond the gradient it takes memory for
+    both images and the gradient at the coarser scales, which is 1 image."""
+    for shape in [s for s in LARGE if s in run.shapes("ms_ssim_value_and_grad")]:
+        where = f"{shape}, threads {threads}" if run.device == "cpu" else shape
+        figure = run["ms_ssim_value_and_grad", shape, "float32", threads]
+        seen = ratio(
+            run.seconds("ms_ssim_step", shape, threads=threads), run.seconds("ssim_step", shape, threads=threads)
+        )
+        wanted("ms_ssim_step / ssim_step", where, seen, 1.7, True, times)
+        seen = ratio(
+            run.seconds("composition_ms_ssim_step", shape, threads=threads),
+            run.seconds("ms_ssim_step", shape, threads=threads),
+        )
+        wanted("composition / ms_ssim_step", where, seen, 20, False, times)
+        if figure.extra_bytes is not None:
+            images = figure.extra_bytes / (4 * figure.counters["values"])
+            wanted("memory of MS-SSIM beyond the gradient, in images", where, images, 1.5, True, times)
+
+
 def cpu_wanted(run):
     wanted = Wanted()
     # The wanted share of the peak, for value and gradient and for the value.
@@ -107,6 +127,7 @@ def cpu_wanted(run):
             "error_map": 1.15, "error_map_of_loss": 1.15, "smooth_l1": 1.05,
         }  # fmt: skip
         variants(wanted, run, threads, limits)
+        ms_ssim(wanted, run, threads)
     return wanted.rows
 
 
@@ -130,6 +151,7 @@ def cuda_wanted(run):
         "error_map": 1.15, "error_map_of_loss": 1.15, "smooth_l1": 1.05,
     }  # fmt: skip
     variants(wanted, run, 1, limits)
+    ms_ssim(wanted, run, 1)
     for shape in run.shapes():
         figure = run["value_and_grad", shape, "float32", 1]
         limit = 64 * 2**10 + 8 * figure.counters["values"] / 1000
@@ -151,8 +173,9 @@ def table(header, rows):
 def figures_table(run):
     """Every row: its time, and its ratios to the peak, the composition and a copy."""
     unit, factor = ("us", 1e6) if run.device == "cuda" else ("ms", 1e3)
-    operations = ["copy", "value", "value_and_grad", "autograd_step", "graph_replay", "composition_value",
-                  "composition_step", "host_autograd_step", "host_empty_step"]  # fmt: skip
+    operations = ["copy", "value", "value_and_grad", "autograd_step", "graph_replay",
+                  "ssim_step", "ms_ssim_value_and_grad", "ms_ssim_step", "composition_value",
+                  "composition_step", "composition_ms_ssim_step", "host_autograd_step", "host_empty_step"]  # fmt: skip
     rows = []
     for operation in operations:
         for key in sorted(run.keys(operation), key=lambda k: (run[k].counters.get("values", 0), k[2], k[3])):
@@ -167,7 +190,7 @@ def figures_table(run):
                 rate = f"{figure.gigabytes_per_second:.1f}"
                 plain = "composition_value" if operation == "value" else "composition_step"
                 by = ratio(run.seconds(plain, shape, variant, threads), figure.seconds)
-                if by is not None and operation not in ("copy", "composition_value", "composition_step"):
+                if by is not None and operation in ("value", "value_and_grad", "autograd_step", "graph_replay"):
                     composition = times(by)
             if figure.extra_bytes is not None:
                 extra = f"{figure.extra_bytes / 2**20:.2f}"

@@ -62,6 +62,19 @@ std::int64_t least_traffic(const Row& row) {
   return static_cast<std::int64_t>(images) + row.last.bytes();
 }
 
+Operation composition_of(const Row& row) {
+  if (row.operation == "ssim_step") {
+    return composition_ssim_step;
+  }
+  if (row.operation == "ms_ssim_value_and_grad") {
+    return composition_ms_ssim_value_and_grad;
+  }
+  if (row.operation == "ms_ssim_step") {
+    return composition_ms_ssim_step;
+  }
+  return row.last.grad_input.defined() ? composition_step : composition_value;
+}
+
 } // namespace
 
 std::optional<Scale> scale_named(const std::string& name) {
@@ -139,8 +152,12 @@ void add_cpu_rows(const Scale& scale) {
       add("value", value, shape, threads);
       add("value_and_grad", value_and_grad, shape, threads);
       add("autograd_step", autograd_step, shape, threads);
+      add("ssim_step", ssim_step, shape, threads);
+      add("ms_ssim_value_and_grad", ms_ssim_value_and_grad, shape, threads);
+      add("ms_ssim_step", ms_ssim_step, shape, threads);
       add("composition_value", composition_value, shape, threads);
       add("composition_step", composition_step, shape, threads);
+      add("composition_ms_ssim_step", composition_ms_ssim_step, shape, threads);
     }
     for (const auto variant :
          {Variant::kUInt8Target,
@@ -185,7 +202,8 @@ bool verify_rows() {
     if (!has_result || is_composition) {
       continue;
     }
-    const auto what = verify(row->last, row->shape, row->variant, row->device);
+    const auto what = verify(
+        row->last, composition_of(*row), row->shape, row->variant, row->device);
     ++verified;
     if (!what.empty()) {
       ++wrong;

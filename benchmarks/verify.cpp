@@ -12,15 +12,13 @@ const Result& expected(
     const Shape& shape,
     Variant variant,
     torch::Device device,
-    bool with_gradient) {
-  using Key = std::tuple<std::string, Variant, std::string, bool>;
+    Operation composition) {
+  using Key = std::tuple<std::string, Variant, std::string, Operation>;
   static std::map<Key, Result> computed;
-  const auto [entry, is_new] = computed.try_emplace(
-      {shape.name(), variant, device.str(), with_gradient});
+  const auto [entry, is_new] =
+      computed.try_emplace({shape.name(), variant, device.str(), composition});
   if (is_new) {
-    const Problem& of = problem(shape, variant, device);
-    entry->second =
-        with_gradient ? composition_step(of) : composition_value(of);
+    entry->second = composition(problem(shape, variant, device));
   }
   return entry->second;
 }
@@ -35,6 +33,7 @@ double distance(const torch::Tensor& a, const torch::Tensor& b) {
 
 std::string verify(
     const Result& result,
+    Operation composition,
     Shape shape,
     Variant variant,
     torch::Device device) {
@@ -64,8 +63,7 @@ std::string verify(
     compare("the copy", result.image, of.input, 0);
     return wrong.str();
   }
-  const bool with_gradient = result.grad_input.defined();
-  const Result& wanted = expected(shape, variant, device, with_gradient);
+  const Result& wanted = expected(shape, variant, device, composition);
   compare("the value", result.value, wanted.value, value_tolerance);
   compare(
       "the gradient to the input",

@@ -6,11 +6,12 @@
 
 namespace fused_ssim::bench {
 
-/// Compares the result of a timed call of `operation` with the plain
-/// composition on the same images. Returns the errors as text, or an empty
+/// Compares the result of a timed call with that of the plain composition
+/// `composition` on the same images. Returns the errors as text, or an empty
 /// string.
 std::string verify(
     const Result& result,
+    Operation composition,
     Shape shape,
     Variant variant,
     torch::Device device);

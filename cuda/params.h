@@ -42,6 +42,24 @@ struct MutableImage {
   }
 };
 
+/// A View or MutableView with strides in bytes.
+template <typename ImageType, typename Data, typename ViewType>
+ImageType in_bytes(const ViewType& view) {
+  ImageType image{static_cast<Data*>(view.data), {}, view.element};
+  for (int i = 0; i < 4; ++i) {
+    image.stride[i] = view.stride[i] * bytes_of(view.element);
+  }
+  return image;
+}
+
+inline Image image_of(const View& view) {
+  return in_bytes<Image, const char>(view);
+}
+
+inline MutableImage image_of(const MutableView& view) {
+  return in_bytes<MutableImage, char>(view);
+}
+
 /// A Window in the compute type.
 template <typename T>
 struct DeviceWindow {
@@ -99,6 +117,11 @@ struct SSIMParams {
   int strip_length; // the rows of own_region, and in rows what it costs to begin one
 
   TermSums* partials; // [blocks], or null: no sums wanted
+
+  /// Blocks that keep to one image and channel each, so many for each of these, and
+  /// then the sums of 1 - ssim go to `plane_sums`. 0: blocks divide the whole batch.
+  int plane_blocks;
+  double* plane_sums; // [blocks], or null
   bool l1_sum; // wanted
   bool early; // begins while the sum of the weights is still computed
   FirstTry first_try; // if that is good, there is nothing left to do

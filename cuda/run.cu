@@ -22,24 +22,6 @@ DeviceRegion on_device(const Region& region) {
       static_cast<int>(region.column_end)};
 }
 
-/// A View or MutableView with strides in bytes.
-template <typename ImageType, typename Data, typename ViewType>
-ImageType in_bytes(const ViewType& view) {
-  ImageType image{static_cast<Data*>(view.data), {}, view.element};
-  for (int i = 0; i < 4; ++i) {
-    image.stride[i] = view.stride[i] * bytes_of(view.element);
-  }
-  return image;
-}
-
-Image image_of(const View& view) {
-  return in_bytes<Image, const char>(view);
-}
-
-MutableImage image_of(const MutableView& view) {
-  return in_bytes<MutableImage, char>(view);
-}
-
 /// Lets blocks take the channels of a strip side by side if that leaves few of `blocks`
 /// without work. Returns how many blocks there are then.
 template <typename T>
@@ -125,6 +107,33 @@ FinishParams finish_params(
   params.term_sums = outputs.term_sums;
   params.weight_sums = outputs.weight_sums;
   return params;
+}
+
+/// Blocks for the whole problem.
+template <typename P>
+std::int64_t block_count(
+    const Problem& problem,
+    int radius, // of the window, or of a wider one
+    const DeviceScope& device) {
+  const int strip_width = P::strip_width(radius);
+  const Region& own = problem.own_region;
+  const std::int64_t strips = (own.columns() + strip_width - 1) / strip_width;
+  const std::int64_t rows =
+      problem.batch * problem.channels * strips * own.rows();
+  const std::int64_t sms = device.multiprocessors();
+  const auto blocks_of = [&](int least) { return (rows + least - 1) / least; };
+  // One block for each multiprocessor before a segment gets too long.
+  const std::int64_t wanted = std::max(
+      blocks_of(P::min_rows(radius)), std::min(blocks_of(P::kRows / 2), sms));
+  return std::min({wanted, sms * P::kBlocks, std::int64_t(kMaxBlocks)});
+}
+
+template <typename T>
+int plane_parts(const Problem& problem, const DeviceScope& device) {
+  const std::int64_t blocks = block_count<Policy<T, Mode::kGradient>>(
+      problem, problem.window.radius, device);
+  return static_cast<int>(
+      std::max<std::int64_t>(blocks / (problem.batch * problem.channels), 1));
 }
 
 /// One call: the workspace, the order of the launches.
@@ -271,17 +280,17 @@ class Call {
     const int own_rows = params.own_region.rows();
     divide_columns(params, P::strip_width(radius));
     params.strip_length = own_rows + P::halo_rows(radius);
-    const std::int64_t rows = problem_.batch * problem_.channels *
-        params.strips * std::int64_t(own_rows);
-    const std::int64_t sms = device_.multiprocessors();
-    const auto blocks_of = [&](int least) {
-      return (rows + least - 1) / least;
-    };
-    // One block for each multiprocessor before a segment gets too long.
-    const std::int64_t wanted = std::max(
-        blocks_of(P::min_rows(radius)), std::min(blocks_of(P::kRows / 2), sms));
-    const auto blocks = put_channels_beside(
-        params, std::min({wanted, sms * P::kBlocks, std::int64_t(kMaxBlocks)}));
+    unsigned blocks = 0;
+    if (problem_.per_plane) {
+      params.beside = 1;
+      params.plane_blocks = outputs_.plane_parts;
+      params.plane_sums = outputs_.plane_sums;
+      blocks = static_cast<unsigned>(
+          problem_.batch * problem_.channels * outputs_.plane_parts);
+    } else {
+      blocks = put_channels_beside(
+          params, block_count<P>(problem_, radius, device_));
+    }
     if constexpr (P::kHasGradient) {
       launch_forward_backward(params, blocks);
     } else {
@@ -294,6 +303,9 @@ class Call {
   /// fit all images. If it finds that they do not fit, the others follow.
   template <Mode kMode>
   void try_first(SSIMParams<float> params) {
+    if (problem_.per_plane) {
+      return; // their blocks do not keep to one image and channel
+    }
     params.partials = first_partials_;
     if (fits_wider_window(params)) {
       params.window.radius = kCommonRadius;
@@ -361,6 +373,13 @@ class Call {
 };
 
 } // namespace
+
+int plane_parts(const Problem& problem, int device) {
+  const DeviceScope scope(device);
+  return problem.input.element == Element::kFloat64
+      ? plane_parts<double>(problem, scope)
+      : plane_parts<float>(problem, scope);
+}
 
 void run(const Problem& problem, const Outputs& outputs, int device) {
   const DeviceScope scope(device);

@@ -8,7 +8,8 @@
 // channels of all images are laid end to end, and each block takes an equal length
 // of that: it marches down the end of one strip, down some whole ones perhaps, and
 // down the beginning of another. What it marches down at once, rows y0 .. y1 - 1 of
-// one strip, is a segment.
+// one strip, is a segment. Where sums are wanted for each image and channel, a block
+// takes its part of the strips of one.
 //
 // Neighbouring blocks take the channels of one strip, row by row at the same time. They
 // share the weights, and of interleaved images (channels last) every sector of memory.
@@ -64,12 +65,17 @@ class Strip {
   /// Calls `run` for each of this block's segments.
   template <typename Run>
   __device__ __forceinline__ void for_each_segment(const Run& run) {
-    // Blocks side by side take the channels of the same pixels.
+    const bool by_plane = p.plane_blocks > 0;
+    const std::int64_t plane = by_plane ? blockIdx.x / p.plane_blocks : 0;
+    // Blocks side by side take the channels of the same pixels; p.beside is 1 by plane.
     const int beside = static_cast<int>(blockIdx.x) % p.beside;
-    const std::int64_t block = blockIdx.x / p.beside;
-    const std::int64_t blocks = gridDim.x / p.beside;
+    const std::int64_t block =
+        by_plane ? blockIdx.x % p.plane_blocks : blockIdx.x / p.beside;
+    const std::int64_t blocks =
+        by_plane ? p.plane_blocks : gridDim.x / p.beside;
     const int channels = p.channels / p.beside;
-    const std::int64_t length = p.batch * channels * p.strips * p.strip_length;
+    const std::int64_t length =
+        (by_plane ? 1 : p.batch * channels) * p.strips * p.strip_length;
     const std::int64_t end = length * (block + 1) / blocks;
     std::int64_t at = length * block / blocks;
     while (at < end) {
@@ -79,6 +85,10 @@ class Strip {
           min(end - strip * p.strip_length, std::int64_t(p.strip_length)));
       at += to - from;
 
+      if (by_plane) {
+        strip = (plane / p.channels * p.strips + strip) * p.channels +
+            plane % p.channels;
+      }
       channel = static_cast<int>(strip % channels) * p.beside + beside;
       strip /= channels;
       x0 = p.own_region.column_begin +
@@ -100,10 +110,12 @@ class Strip {
     if (has_weights()) {
       wait_for_last_launch(); // the kernels that follow read what that wrote
     }
-    if (p.partials != nullptr) {
+    if (p.partials != nullptr || p.plane_sums != nullptr) {
       const TermSums sums = {dssim_sum.value() * kValueScale, l1_sum.value()};
       const TermSums total = block_sum<0>(sums, scratch);
-      if (thread == 0) {
+      if (thread == 0 && p.plane_sums != nullptr) {
+        p.plane_sums[blockIdx.x] = total.dssim;
+      } else if (thread == 0) {
         p.partials[blockIdx.x] = total;
       }
     }

@@ -1,4 +1,4 @@
-// SSIM, L1 and PSNR of two image files.
+// SSIM, MS-SSIM, L1 and PSNR of two image files.
 
 #include "device.h"
 #include "image_io.h"
@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 namespace {
@@ -26,11 +27,13 @@ struct CompareConfig {
   double sigma = 1.5;
   std::string device = "auto";
   std::string map;
+  bool ms_ssim = false;
   bool json = false;
 };
 
 struct Comparison {
   double ssim, l1, psnr;
+  std::optional<double> ms_ssim;
   torch::Tensor map; // [C, H, W]; without the border for padding valid
 };
 
@@ -63,6 +66,10 @@ CompareConfig parse(CLI::App& app, int argc, char** argv) {
       "--map",
       config.map,
       "Write the SSIM map, 1 being white, to this PNG file");
+  app.add_flag(
+      "--ms-ssim",
+      config.ms_ssim,
+      "Print MS-SSIM too: 5 scales, windows inside the images only");
   app.add_flag("--json", config.json, "Print one JSON object");
   app.parse(argc, argv);
 
@@ -116,6 +123,16 @@ Comparison compare(
   const auto x = border == 0 ? a : mirrored(a, border);
   const auto y = border == 0 ? b : mirrored(b, border);
 
+  std::optional<double> ms_ssim;
+  if (config.ms_ssim) {
+    ms_ssim = fused_ssim::functional::ms_ssim(
+                  a,
+                  b,
+                  fused_ssim::MSSSIMOptions()
+                      .window_size(config.window_size)
+                      .sigma(config.sigma))
+                  .item<double>();
+  }
   const auto error = a - b;
   const auto mean_squared_error = error.square().mean().item<double>();
   const auto ssim = fused_ssim::functional::ssim(x, y, options).item<double>();
@@ -123,7 +140,22 @@ Comparison compare(
       ssim,
       error.abs().mean().item<double>(),
       psnr(mean_squared_error),
+      ms_ssim,
       fused_ssim::functional::ssim(x, y, options.reduction(torch::kNone))};
+}
+
+/// MS-SSIM needs a window at the coarsest scale.
+void check_holds_scales(const Image& image, int64_t window_size) {
+  const auto halvings = fused_ssim::MSSSIMOptions().weights().size() - 1;
+  const int64_t least = ((window_size - 1) << halvings) + 1;
+  const auto height = image.pixels.size(1), width = image.pixels.size(2);
+  if (std::min(height, width) < least) {
+    const auto size = std::to_string(least);
+    throw BadInput(
+        image.path + ": expected at least " + size + " x " + size +
+        " pixels with --ms-ssim, but got " + std::to_string(width) + " x " +
+        std::to_string(height));
+  }
 }
 
 /// Rounded to 9 significant digits.
@@ -140,6 +172,9 @@ void print_json(
   nlohmann::ordered_json object;
   object["ssim"] = rounded(result.ssim);
   object["dssim"] = rounded(1 - result.ssim);
+  if (result.ms_ssim) {
+    object["ms_ssim"] = rounded(*result.ms_ssim);
+  }
   object["l1"] = rounded(result.l1);
   object["psnr"] = rounded(result.psnr); // infinite, for equal images: null
   object["width"] = image.size(2);
@@ -156,6 +191,9 @@ void print_table(
     const Comparison& result) {
   std::printf("SSIM     %.9g\n", result.ssim);
   std::printf("D-SSIM   %.9g\n", 1 - result.ssim);
+  if (result.ms_ssim) {
+    std::printf("MS-SSIM  %.9g\n", *result.ms_ssim);
+  }
   std::printf("L1       %.9g\n", result.l1);
   std::printf("PSNR     %.9g dB\n", result.psnr);
   std::printf(
@@ -179,6 +217,9 @@ int compare_images(CLI::App& app, int argc, char** argv) {
   } else if (config.padding == "reflect") {
     check_can_be_mirrored(a, config.window_size / 2);
   }
+  if (config.ms_ssim) {
+    check_holds_scales(a, config.window_size);
+  }
 
   const auto pixels = a.pixels.to(device);
   const auto result = compare(pixels, b.pixels.to(device), config);
@@ -197,7 +238,8 @@ int compare_images(CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Compare two image files by SSIM, L1 and PSNR.", "compare_images");
+      "Compare two image files by SSIM, MS-SSIM, L1 and PSNR.",
+      "compare_images");
   app.set_version_flag("--version", fused_ssim::version());
   return run_program(app, [&] { return compare_images(app, argc, argv); });
 }

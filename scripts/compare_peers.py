@@ -6,8 +6,9 @@ prints tables in Markdown. Run scripts/benchmark.sh first: it sets up and builds
 
 The packages come from PyPI, without their dependencies, into a folder of their own under
 ~/.cache/fused_ssim. The installed torch stays as it is. A step is the value and the gradient
-of 0.8 L1 + 0.2 (1 - SSIM), forward and backward. A value is the mean SSIM alone. DIR is a checkout
-of rahul-goel/fused-ssim, which its own setup.py builds; it runs on CUDA alone.
+of 0.8 L1 + 0.2 (1 - SSIM), forward and backward. A value is the mean SSIM alone. An MS-SSIM step
+is that of 1 - MS-SSIM, which pytorch-msssim has with the same semantics. DIR is a checkout of
+rahul-goel/fused-ssim, which its own setup.py builds; it runs on CUDA alone.
 
 On the CPU a figure is the median of N calls, and the packages take turns. The figures of
 fused_ssim come from its own program, which runs just before. On CUDA a figure is the median of
@@ -77,6 +78,12 @@ def peers():
     }
 
 
+def ms_ssim_peers():
+    import pytorch_msssim
+
+    return {"pytorch-msssim": lambda x, y: pytorch_msssim.ms_ssim(x, y, data_range=1.0)}
+
+
 def fused_ssim_of(checkout):
     """The function of a checkout of fused-ssim, built into a folder of its own."""
     folder = CACHE / "peers-fused-ssim"
@@ -107,13 +114,18 @@ def step(ssim, x, y):
     (0.8 * (x - y).abs().mean() + 0.2 * (1 - ssim(x, y))).backward()
 
 
+def ms_ssim_step(ms_ssim, x, y):
+    x.grad = None
+    (1 - ms_ssim(x, y)).backward()
+
+
 def ours(device):
     shapes = "|".join(SHAPES[device])
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "ours.json"
         command = [
             PROGRAM, "--benchmark_out=" + str(out), "--benchmark_out_format=json",
-            f"--benchmark_filter=^{device}/(value|value_and_grad|autograd_step)/({shapes})/float32/",
+            f"--benchmark_filter=^{device}/(value|value_and_grad|autograd_step|ms_ssim_step)/({shapes})/float32/",
         ]  # fmt: skip
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode == 77:
@@ -156,13 +168,21 @@ def compare(device, repetitions, all_peers):
             # the value by less than 0.002.
             if abs(value_of(ssim, x, y).item() - wanted) > 0.002:
                 sys.exit(f"compare_peers: {package} gives {value_of(ssim, x, y).item()}, fused_ssim {wanted}")
+        wanted = 1 - own["ms_ssim_step", shape, "float32", 1].counters["result"]
+        for package, ms_ssim in ms_ssim_peers().items():
+            if abs(value_of(ms_ssim, x, y).item() - wanted) > 1e-5:
+                sys.exit(f"compare_peers: {package} gives {value_of(ms_ssim, x, y).item()}, fused_ssim {wanted}")
         for threads in own.threads():
             torch.set_num_threads(threads)
-            for what, operation, run in (("value", "value", value_of), ("step", "autograd_step", step)):
-                calls = {p: (lambda s=ssim, run=run: run(s, x, y)) for p, ssim in all_peers.items()}
+            for what, operation, run, packages in (
+                ("value", "value", value_of, all_peers),
+                ("step", "autograd_step", step, all_peers),
+                ("MS-SSIM step", "ms_ssim_step", ms_ssim_step, ms_ssim_peers()),
+            ):
+                calls = {p: (lambda s=ssim, run=run: run(s, x, y)) for p, ssim in packages.items()}
                 seconds = median_on_cuda(calls) if device == "cuda" else median_on_cpu(calls, repetitions)
                 mine = own.seconds(operation, shape, threads=threads)
-                cells = [f"{s * factor:.4g} ({s / mine:.1f} x)" for s in seconds.values()]
+                cells = [f"{seconds[p] * factor:.4g} ({seconds[p] / mine:.1f} x)" if p in seconds else "" for p in all_peers]
                 print("| " + " | ".join([shape, str(threads), what, f"{mine * factor:.4g}", *cells]) + " |", flush=True)
     print()
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.json: SSIM by independent implementations.
+"""Writes tests/golden/*.json: SSIM and MS-SSIM by independent implementations.
 
     python3 -m venv /tmp/golden
     /tmp/golden/bin/pip install scikit-image==0.25.2 pytorch-msssim==1.0.0 \
@@ -9,9 +9,10 @@
 All packages agree on SSIM with padding `valid`. SSIM with `same` comes from
 scikit-image and images with zeros around them. SSIM with `reflect`, the mean over the
 windows around all pixels of images that are mirrored at their borders, is what
-torchmetrics and kornia report. Integer formulas give the images, and
-tests/golden_test.cpp repeats them, so the files hold only results. Each file also
-holds the command and the versions that made it.
+torchmetrics and kornia report. MS-SSIM comes from pytorch-msssim. That of torchmetrics
+counts windows over mirrored borders at the last scale, and there alone. Integer formulas
+give the images, and tests/golden_test.cpp repeats them, so the files hold only results.
+Each file also holds the command and the versions that made it.
 """
 
 import json
@@ -21,6 +22,7 @@ from importlib.metadata import version
 import kornia
 import numpy as np
 import torch
+from pytorch_msssim import ms_ssim as msssim_ms_ssim
 from pytorch_msssim import ssim as msssim_ssim
 from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import (
@@ -39,6 +41,17 @@ IMAGES = [
 ]
 # No multiple of the width of an image: it would pick one column only.
 SAMPLE_STEP = 37
+
+DEFAULT_WEIGHTS = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333]
+# (pair of images, [C, H, W], window size, sigma, weights). pytorch-msssim wants sides above
+# 16 (window size - 1), whatever the weights.
+MULTI_SCALE = [
+    ("close", (3, 161, 170), 11, 1.5, DEFAULT_WEIGHTS),
+    ("random", (3, 35, 47), 3, 0.8, DEFAULT_WEIGHTS),
+    ("close", (3, 35, 47), 3, 0.8, DEFAULT_WEIGHTS),
+    ("bright", (1, 70, 89), 5, 1.0, [0.3, 0.2, 0.5]),
+    ("bright", (4, 66, 71), 5, 1.0, [0.5, 0.5]),
+]
 
 
 def bytes_of(seed, shape):
@@ -67,10 +80,10 @@ def pair(name, shape):
     return x / 255, y / 255
 
 
-def samples(array):
-    """Every SAMPLE_STEP-th value of an array, by its flat index."""
+def samples(array, step=SAMPLE_STEP):
+    """Every step-th value of an array, by its flat index."""
     flat = np.asarray(array, dtype=np.float64).ravel()
-    return {str(i): float(flat[i]) for i in range(0, flat.size, SAMPLE_STEP)}
+    return {str(i): float(flat[i]) for i in range(0, flat.size, step)}
 
 
 def cases(evaluate, settings):
@@ -145,6 +158,36 @@ def by_torchmetrics(a, b, setting):
     return full[..., border:-border, border:-border].mean()
 
 
+def multi_scale_cases(function, images):
+    """function(x, y, window_size, sigma, weights) returns the value."""
+    result = []
+    for name, shape, window_size, sigma, weights in images:
+        x, y = (torch.tensor(image)[None] for image in pair(name, shape))
+        x.requires_grad_()
+        value = function(x, y, window_size, sigma, weights)
+        value.backward()
+        result.append(
+            {
+                "images": name,
+                "shape": list(shape),
+                "window_size": window_size,
+                "sigma": sigma,
+                "weights": weights,
+                "value": value.item(),
+                "gradient": samples(x.grad, 2 * (x.numel() // 200) + 1),  # about 100
+            }
+        )
+    return result
+
+
+def ms_ssim_by_pytorch_msssim(x, y, window_size, sigma, weights):
+    # Its own window is float32, which costs 1e-5 where the images are bright.
+    position = torch.arange(window_size, dtype=x.dtype) - window_size // 2
+    window = torch.exp(-(position**2) / (2 * sigma**2))
+    window = (window / window.sum()).repeat(x.shape[1], 1, 1, 1)
+    return msssim_ms_ssim(x, y, data_range=1, win=window, weights=weights)
+
+
 def by_kornia(a, b, setting):
     # Its "same" is reflection, and its sigma is always 1.5.
     assert setting == {"padding": "reflect", "window_size": setting["window_size"], "sigma": 1.5}
@@ -216,6 +259,17 @@ def main():
         1e-8,
         1e-6,
         cases(with_gradient(by_kornia), [setting("reflect")]),
+    )
+    write_multi_scale()
+
+
+def write_multi_scale():
+    write(
+        "pytorch_msssim_multi_scale",
+        ["pytorch-msssim", "torch"],
+        1e-10,
+        1e-10,
+        multi_scale_cases(ms_ssim_by_pytorch_msssim, MULTI_SCALE),
     )
 
 

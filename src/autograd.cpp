@@ -3,8 +3,11 @@
 #include "checks.h"
 #include "composition.h"
 #include "evaluate.h"
+#include "ms_ssim.h"
 
 #include <torch/csrc/autograd/graph_task.h>
+
+#include <algorithm>
 
 // NOTE [ Gradient in the forward pass ]
 //
@@ -205,12 +208,38 @@ variable_list reduced_backward(
   return gradients;
 }
 
+/// MS-SSIM's: NOTE [ Gradient of MS-SSIM ] in ms_ssim.h.
+variable_list ms_ssim_backward(
+    AutogradContext* context,
+    const Saved& saved,
+    const torch::Tensor& upstream, // [] or [N]
+    bool retained) {
+  const auto variables = context->get_saved_variables();
+  const auto type = saved.input.tensor.scalar_type();
+  // The factors, and as many gradients for each image.
+  const auto count = (variables.size() - 1) / 2;
+  variable_list gradients(2);
+  for (std::size_t image = 0; image < 2; ++image) {
+    const auto first = variables.begin() + 1 + image * count;
+    if (first->defined()) {
+      gradients[image] = detail::descend(
+          {first, first + count}, variables[0], upstream, type, !retained);
+    }
+  }
+  return gradients;
+}
+
 /// An undefined tensor is no argument that torch::autograd::Function takes.
 std::optional<torch::Tensor> as_argument(const torch::Tensor& mask) {
   return mask.defined() ? std::optional<torch::Tensor>(mask) : std::nullopt;
 }
 
-variable_list backward(AutogradContext* context, const variable_list& grads) {
+/// One gradient for each argument of a forward call; those of the options and the mask
+/// are undefined.
+variable_list backward(
+    AutogradContext* context,
+    const variable_list& grads,
+    std::size_t arguments) {
   const auto saved_holder = context->saved_data["saved"].toCapsule();
   auto& saved = static_cast<Saved&>(*saved_holder);
   const auto upstream = detail::resolved(grads[0]);
@@ -219,6 +248,8 @@ variable_list backward(AutogradContext* context, const variable_list& grads) {
   variable_list gradients;
   if (torch::GradMode::is_enabled()) {
     gradients = differentiable_backward(context, saved, upstream);
+  } else if (saved.objective.scales() > 0) {
+    gradients = ms_ssim_backward(context, saved, upstream, retained);
   } else if (saved.objective.reduction == Reduction::kNone) {
     gradients = map_backward(context, saved, upstream);
   } else {
@@ -227,7 +258,8 @@ variable_list backward(AutogradContext* context, const variable_list& grads) {
   if (!retained) {
     saved.release();
   }
-  return {gradients[0], gradients[1], torch::Tensor(), torch::Tensor()};
+  gradients.resize(arguments);
+  return gradients;
 }
 
 } // namespace
@@ -255,7 +287,7 @@ torch::Tensor SSIMFunction::forward(
 variable_list SSIMFunction::backward(
     AutogradContext* context,
     variable_list grad_outputs) {
-  return fused_ssim::backward(context, grad_outputs);
+  return fused_ssim::backward(context, grad_outputs, /*arguments=*/4);
 }
 
 torch::Tensor L1DSSIMFunction::apply(
@@ -281,7 +313,46 @@ torch::Tensor L1DSSIMFunction::forward(
 variable_list L1DSSIMFunction::backward(
     AutogradContext* context,
     variable_list grad_outputs) {
-  return fused_ssim::backward(context, grad_outputs);
+  return fused_ssim::backward(context, grad_outputs, /*arguments=*/4);
+}
+
+torch::Tensor MSSSIMFunction::apply(
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const MSSSIMOptions& options) {
+  return Function::apply(input, target, options);
+}
+
+torch::Tensor MSSSIMFunction::forward(
+    AutogradContext* context,
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const MSSSIMOptions& options) {
+  const Objective objective(options);
+  detail::check_ms_ssim_arguments(objective, input, target);
+  context->saved_data["saved"] =
+      torch::IValue::make_capsule(c10::make_intrusive<Saved>(
+          objective, input, target, /*mask=*/torch::Tensor()));
+  detail::Request request;
+  request.value = true;
+  request.grad_input = input.requires_grad();
+  request.grad_target = target.requires_grad();
+  auto result = detail::evaluate_ms_ssim(objective, input, target, request);
+  const auto count =
+      std::max(result.grads_input.size(), result.grads_target.size());
+  variable_list variables = {result.factors};
+  for (auto* gradients : {&result.grads_input, &result.grads_target}) {
+    gradients->resize(count);
+    variables.insert(variables.end(), gradients->begin(), gradients->end());
+  }
+  context->save_for_backward(variables);
+  return result.value;
+}
+
+variable_list MSSSIMFunction::backward(
+    AutogradContext* context,
+    variable_list grad_outputs) {
+  return fused_ssim::backward(context, grad_outputs, /*arguments=*/3);
 }
 
 } // namespace fused_ssim

@@ -167,6 +167,9 @@ struct Problem {
   Constants constants;
   Terms terms;
   bool mean = true; // divide by the weight sums
+  /// A mean for each image and channel: it divides by the windows of one. Without
+  /// weights.
+  bool per_plane = false;
 
   /// The centres of all windows there are: the image for zero padding, else the
   /// image less `window.radius` pixels on each side.
@@ -200,6 +203,12 @@ struct Outputs {
   void* l1 = nullptr; // [] L1 divided by its weight sum, whatever `mean`
   void* ssim = nullptr; // [] 1 - D divided by its weight sum, whatever `mean`
 
+  /// [N, C, plane_parts] on the images' device: the sums of 1 - ssim over the windows
+  /// of each image and channel, in parts; for Problem::per_plane, and then instead of
+  /// the scalars.
+  double* plane_sums = nullptr;
+  int plane_parts = 1;
+
   /// The sums of a piece of a larger image, on the images' device. Only the terms that
   /// the wanted scalars above depend on are valid.
   TermSums* term_sums = nullptr; // []
@@ -221,11 +230,16 @@ struct Outputs {
 
 namespace cpu {
 
+/// The plane_parts that `run` wants for a problem per plane.
+int plane_parts(const Problem& problem);
+
 void run(const Problem& problem, const Outputs& outputs);
 
 } // namespace cpu
 
 namespace cuda {
+
+int plane_parts(const Problem& problem, int device);
 
 /// `device` is the index of the images' CUDA device; works on its current stream.
 void run(const Problem& problem, const Outputs& outputs, int device);

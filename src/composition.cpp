@@ -1,6 +1,7 @@
 #include "composition.h"
 
 #include "evaluate.h"
+#include "ms_ssim.h"
 #include "window.h"
 
 namespace fused_ssim::detail {
@@ -103,10 +104,14 @@ torch::Tensor composition(
     const torch::Tensor& input,
     const torch::Tensor& target,
     const torch::Tensor& mask) {
+  if (objective.scales() > 0) {
+    return ms_ssim_composition(objective, input, target);
+  }
   const auto type = input.scalar_type() == torch::kFloat64 ? torch::kFloat64
                                                            : torch::kFloat32;
-  const auto constants =
-      constants_of(objective.data_range, objective.k1, objective.k2);
+  const auto constants = type == torch::kFloat64
+      ? constants_of<double>(objective)
+      : constants_of<float>(objective);
   const auto radius = objective.window_size / 2;
   const bool batched = input.dim() == 4;
   const auto as_batch = [&](const torch::Tensor& images) {

@@ -99,15 +99,27 @@ Problem make_problem(
     problem.weight = read(weight);
   }
   problem.window = gaussian_window(objective.window_size, objective.sigma);
-  problem.constants =
-      constants_of(objective.data_range, objective.k1, objective.k2);
+  problem.constants = input.scalar_type() == torch::kFloat64
+      ? constants_of<double>(objective)
+      : constants_of<float>(objective);
   problem.terms = objective.terms;
   problem.mean = objective.reduction == Reduction::kMean;
+  problem.per_plane = objective.per_plane;
   problem.own_region = region_within(input, 0);
   problem.map_region =
       region_within(input, objective.valid ? problem.window.radius : 0);
   problem.crop_l1 = objective.crop_l1;
   return problem;
+}
+
+int plane_parts(const Problem& problem, const torch::Tensor& input) {
+#if defined(FUSED_SSIM_WITH_CUDA)
+  if (input.is_cuda()) {
+    return cuda::plane_parts(problem, input.get_device());
+  }
+#endif
+  TORCH_INTERNAL_ASSERT(input.is_cpu(), "a CUDA tensor passed the checks");
+  return cpu::plane_parts(problem);
 }
 
 void* scalar_data(const torch::Tensor& tensor) {
@@ -192,9 +204,16 @@ Evaluation evaluate(
     fill_empty(objective, result);
     return result;
   }
-  run(make_problem(objective, x, y, weight),
-      make_outputs(objective, request, result),
-      x);
+  const auto problem = make_problem(objective, x, y, weight);
+  auto outputs = make_outputs(objective, request, result);
+  if (objective.per_plane) {
+    outputs.plane_parts = plane_parts(problem, x);
+    result.plane_sums = torch::empty(
+        {problem.batch, problem.channels, outputs.plane_parts},
+        x.options().dtype(torch::kFloat64));
+    outputs.plane_sums = result.plane_sums.mutable_data_ptr<double>();
+  }
+  run(problem, outputs, x);
   return result;
 }
 

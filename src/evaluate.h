@@ -30,6 +30,7 @@ struct Evaluation {
   torch::Tensor value; // [], or [N, C, H', W'] ([C, H', W']) for a map
   torch::Tensor l1; // []
   torch::Tensor ssim; // []
+  torch::Tensor plane_sums; // [N, C, parts] float64, if `per_plane`
   torch::Tensor grad_input; // shape and layout of input
   torch::Tensor grad_target; // shape and layout of target
   torch::Tensor error_map; // [N, C, H', W'] ([C, H', W'])

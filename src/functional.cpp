@@ -4,6 +4,7 @@
 
 #include "checks.h"
 #include "evaluate.h"
+#include "ms_ssim.h"
 
 namespace fused_ssim {
 
@@ -86,6 +87,42 @@ L1DSSIMValueAndGrad l1_dssim_value_and_grad(
       result.ssim,
       result.grad_input,
       result.error_map};
+}
+
+torch::Tensor ms_ssim(
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const MSSSIMOptions& options) {
+  if (needs_gradient(input, target)) {
+    return MSSSIMFunction::apply(input, target, options);
+  }
+  const Objective objective(options);
+  detail::check_ms_ssim_arguments(objective, input, target);
+  detail::Request request;
+  request.value = true;
+  return detail::evaluate_ms_ssim(objective, input, target, request).value;
+}
+
+ValueAndGrad ms_ssim_value_and_grad(
+    const torch::Tensor& input,
+    const torch::Tensor& target,
+    const MSSSIMOptions& options) {
+  const Objective objective(options, "ms_ssim_value_and_grad()");
+  detail::check_reduces(objective);
+  detail::check_ms_ssim_arguments(objective, input, target);
+  const torch::NoGradGuard no_grad;
+  detail::Request request;
+  request.value = request.grad_input = true;
+  const auto result =
+      detail::evaluate_ms_ssim(objective, input, target, request);
+  return {
+      result.value,
+      detail::descend(
+          result.grads_input,
+          result.factors,
+          /*upstream=*/{},
+          input.scalar_type(),
+          /*overwrite=*/true)};
 }
 
 } // namespace fused_ssim::functional

@@ -3,8 +3,10 @@
 #include <fused_ssim/functional.h>
 
 #include <ostream>
+#include <sstream>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace fused_ssim {
 namespace {
@@ -34,6 +36,12 @@ void visit_each(L1DSSIMLossOptions& options, const Visit& visit) {
   visit("dssim_weight", options.dssim_weight());
   visit("crop_l1", options.crop_l1());
   visit("smooth_l1_beta", options.smooth_l1_beta());
+  visit_shared(options, visit);
+}
+
+template <typename Visit>
+void visit_each(MSSSIMOptions& options, const Visit& visit) {
+  visit("weights", options.weights());
   visit_shared(options, visit);
 }
 
@@ -97,6 +105,13 @@ struct Printer {
   template <typename... Enumerators>
   static std::string text(const std::variant<Enumerators...>& option) {
     return name_of(option);
+  }
+  static std::string text(const std::vector<double>& option) {
+    std::ostringstream list;
+    for (const double each : option) {
+      list << (list.tellp() > 0 ? ", " : "[") << each;
+    }
+    return list.str() + "]";
   }
   template <typename Number>
   static Number text(Number option) {
@@ -199,6 +214,31 @@ torch::Tensor L1DSSIMLossImpl::forward(
     const torch::Tensor& target,
     const torch::Tensor& mask) {
   return functional::l1_dssim_loss(input, target, options, mask);
+}
+
+MSSSIMImpl::MSSSIMImpl(const MSSSIMOptions& options_) : options(options_) {}
+
+void MSSSIMImpl::reset() {}
+
+void MSSSIMImpl::pretty_print(std::ostream& stream) const {
+  print(stream, "MSSSIM", options);
+}
+
+void MSSSIMImpl::save(torch::serialize::OutputArchive& archive) const {
+  Module::save(archive);
+  auto copy = options;
+  visit_each(copy, Writer{archive});
+}
+
+void MSSSIMImpl::load(torch::serialize::InputArchive& archive) {
+  Module::load(archive);
+  visit_each(options, Reader{archive});
+}
+
+torch::Tensor MSSSIMImpl::forward(
+    const torch::Tensor& input,
+    const torch::Tensor& target) {
+  return functional::ms_ssim(input, target, options);
 }
 
 } // namespace fused_ssim

@@ -1,10 +1,13 @@
 #pragma once
 
 #include "backend.h"
+#include "ssim_math.h"
+#include "window.h"
 
 #include <fused_ssim/options.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace fused_ssim::detail {
 
@@ -20,6 +23,12 @@ struct Objective {
   double sigma, data_range, k1, k2;
   bool valid;
   Reduction reduction;
+  /// Of the contrast-structure term instead of SSIM.
+  bool contrast_structure = false;
+  /// A mean for each image and channel.
+  bool per_plane = false;
+  /// The weights of MS-SSIM's scales; empty for all that has one scale.
+  std::vector<double> scale_weights = {};
 
   explicit Objective(const SSIMOptions& options)
       : Objective("ssim()", options, {0, -1, 1}, /*crop_l1=*/true) {}
@@ -35,6 +44,27 @@ struct Objective {
              0,
              options.smooth_l1_beta()},
             options.crop_l1()) {}
+
+  explicit Objective(
+      const MSSSIMOptions& options,
+      const char* name = "ms_ssim()")
+      : Objective(name, options, {0, -1, 1}, /*crop_l1=*/true) {
+    scale_weights = options.weights();
+  }
+
+  int scales() const {
+    return static_cast<int>(scale_weights.size());
+  }
+
+  /// What is to be averaged at one of the scales.
+  Objective at_scale(int scale) const {
+    Objective result = *this;
+    result.contrast_structure = scale + 1 < scales();
+    result.per_plane = true;
+    result.reduction = Reduction::kMean;
+    result.scale_weights.clear();
+    return result;
+  }
 
  private:
   template <typename Options>
@@ -64,5 +94,15 @@ struct Objective {
         : Reduction::kMean;
   }
 };
+
+/// For a computation in T.
+template <typename T>
+Constants constants_of(const Objective& o) {
+  auto constants = constants_of(o.data_range, o.k1, o.k2);
+  if (o.contrast_structure) {
+    constants.c1 = kInfiniteTwoC1<T> / 2;
+  }
+  return constants;
+}
 
 } // namespace fused_ssim::detail

@@ -27,8 +27,8 @@ struct Passes {
     const bool images =
         outputs.map.data != nullptr || outputs.grad_input.data != nullptr;
     const bool value = outputs.value != nullptr;
-    const bool ssim_sum =
-        outputs.ssim != nullptr || (value && terms.dssim_weight != 0);
+    const bool ssim_sum = outputs.ssim != nullptr ||
+        outputs.plane_sums != nullptr || (value && terms.dssim_weight != 0);
     l1_sum = outputs.l1 != nullptr || (value && terms.l1_weight != 0);
     sums = value || outputs.ssim != nullptr || outputs.l1 != nullptr ||
         outputs.weight_sums != nullptr;
@@ -45,10 +45,11 @@ FUSED_SSIM_HOST_DEVICE double mean_of(double sum, double weights) {
 
 /// The numbers of pixels in both regions: the weight sums where there are no weights.
 inline WeightSums pixel_counts(const Problem& problem) {
+  const double planes = problem.per_plane ? 1
+                                          : static_cast<double>(problem.batch) *
+          static_cast<double>(problem.channels);
   const auto count = [&](const Region& region) {
-    return static_cast<double>(problem.batch) *
-        static_cast<double>(problem.channels) *
-        static_cast<double>(region.rows()) *
+    return planes * static_cast<double>(region.rows()) *
         static_cast<double>(region.columns());
   };
   return {count(ssim_region(problem)), count(l1_region(problem))};

@@ -40,11 +40,31 @@
 // x and y are in units of Constants::unit, so that no product of these overflows or
 // vanishes in float32 for any data range.
 
+// NOTE [ Contrast-structure alone ]
+//
+// MS-SSIM needs N2 / D2, SSIM's second factor, at all of its scales but one. It is SSIM
+// with an infinite C1. The kernels take 2 C1 = kInfiniteTwoC1 for that, a power of two,
+// and compute what they always do:
+//
+// - While ms^2 is less than half a unit in the last place of 2 C1, D1 and N1 are 2 C1
+//   exactly, and the first factor N1 / D1 is exactly 1. In float32 that holds for
+//   |x + y| < 8192 L, in float64 for 2^73 L.
+// - Further off, N1 / D1 differs from 1 by 2 (x - y)^2 / (2 C1).
+// - md^2 / D1 and md / D1 are added to Vd / D2 and to md / D2. They are smaller by
+//   2^50, less than the rounding of the larger.
+//
+// A larger power would make subnormal numbers of the products with 1 / D1, which some
+// processors compute slowly.
+
 #include "host_device.h"
 
 #include <cmath>
 
 namespace fused_ssim::detail {
+
+/// 2 C1 of NOTE [ Contrast-structure alone ].
+template <typename T>
+constexpr double kInfiniteTwoC1 = sizeof(T) == sizeof(float) ? 0x1p50 : 0x1p200;
 
 /// The four blurred maps at one pixel.
 template <typename T>

@@ -1,76 +1,68 @@
 // Tests that need a GPU: streams, graphs, synchronisation, memory, size.
 
-#include "support.h"
+#include "cuda_test.h"
 
-#include <ATen/cuda/CUDAGraph.h>
-#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
 namespace fused_ssim::test {
 namespace {
 
-constexpr std::int64_t kMiB = 1 << 20;
+void run_ms_ssim(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const torch::Tensor& bytes) {
+  {
+    const torch::NoGradGuard no_grad;
+    F::ms_ssim(x, bytes, MSSSIMOptions().reduction(torch::kNone));
+  }
+  F::ms_ssim_value_and_grad(x.to(torch::kFloat16), bytes);
+  const auto a = x.detach().requires_grad_();
+  const auto b = y.detach().requires_grad_();
+  const auto value = 1 - F::ms_ssim(a, b);
+  value.backward({}, /*retain_graph=*/true);
+  value.backward();
+}
 
-class CudaTest : public SeededTest {
- protected:
-  void SetUp() override {
-    SeededTest::SetUp();
-    if (!why_no_cuda().empty()) {
-      GTEST_SKIP() << why_no_cuda();
+/// Each operation in each of its forms, without looking at a result.
+void run_everything(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const torch::Tensor& bytes,
+    const torch::Tensor& mask) {
+  const auto none = SSIMOptions().reduction(torch::kNone);
+  run_ms_ssim(x, y, bytes);
+  for (const auto& weights : {torch::Tensor(), mask, mask > 0.5}) {
+    {
+      const torch::NoGradGuard no_grad;
+      F::ssim(x, y, {}, weights);
+      F::ssim(x, y, none, weights);
+      F::l1_dssim_loss(x, bytes, {}, weights);
+    }
+    F::l1_dssim_value_and_grad(
+        x, y, L1DSSIMLossOptions().padding(torch::kValid), weights);
+    F::l1_dssim_value_and_grad(
+        x,
+        y,
+        L1DSSIMLossOptions().smooth_l1_beta(0.1),
+        weights,
+        ErrorMap::kLoss);
+    const auto a = x.detach().requires_grad_();
+    const auto b = y.detach().requires_grad_();
+    (F::l1_dssim_loss(a, b, {}, weights) * 3).backward();
+    const auto map = F::ssim(a, b, none, weights);
+    map.backward(y, /*retain_graph=*/true);
+    map.backward(y.select(-1, 0).unsqueeze(-1).expand(map.sizes()));
+    for (const auto type : {torch::kFloat16, torch::kFloat64}) {
+      F::l1_dssim_value_and_grad(
+          x.to(type),
+          y.to(type),
+          {},
+          weights.defined() && weights.is_floating_point() ? weights.to(type)
+                                                           : weights);
     }
   }
-
-  static torch::Tensor image(const Sizes& sizes = {3, 200, 300}) {
-    return noise(sizes).to(torch::kCUDA, torch::kFloat32);
-  }
-  static torch::Tensor gradient(
-      const torch::Tensor& x,
-      const torch::Tensor& y) {
-    return expected(x, y, Spec(L1DSSIMLossOptions())).grad_input;
-  }
-
-  /// Each operation in each of its forms, without looking at a result.
-  static void run_everything(
-      const torch::Tensor& x,
-      const torch::Tensor& y,
-      const torch::Tensor& bytes,
-      const torch::Tensor& mask) {
-    const auto none = SSIMOptions().reduction(torch::kNone);
-    for (const auto& weights : {torch::Tensor(), mask, mask > 0.5}) {
-      {
-        const torch::NoGradGuard no_grad;
-        F::ssim(x, y, {}, weights);
-        F::ssim(x, y, none, weights);
-        F::l1_dssim_loss(x, bytes, {}, weights);
-      }
-      F::l1_dssim_value_and_grad(
-          x, y, L1DSSIMLossOptions().padding(torch::kValid), weights);
-      F::l1_dssim_value_and_grad(
-          x,
-          y,
-          L1DSSIMLossOptions().smooth_l1_beta(0.1),
-          weights,
-          ErrorMap::kLoss);
-      const auto a = x.detach().requires_grad_();
-      const auto b = y.detach().requires_grad_();
-      (F::l1_dssim_loss(a, b, {}, weights) * 3).backward();
-      const auto map = F::ssim(a, b, none, weights);
-      map.backward(y, /*retain_graph=*/true);
-      map.backward(y.select(-1, 0).unsqueeze(-1).expand(map.sizes()));
-      for (const auto type : {torch::kFloat16, torch::kFloat64}) {
-        F::l1_dssim_value_and_grad(
-            x.to(type),
-            y.to(type),
-            {},
-            weights.defined() && weights.is_floating_point() ? weights.to(type)
-                                                             : weights);
-      }
-    }
-  }
-};
+}
 
 // Trainers keep their targets in pinned memory, which the GPU could even read.
 TEST_F(CudaTest, RefusesAPinnedTarget) {
@@ -122,15 +114,7 @@ TEST_F(CudaTest, GraphOfATrainingStep) {
     x.sub_(x.grad(), /*alpha=*/1e4);
   };
   at::cuda::CUDAGraph graph;
-  {
-    const c10::cuda::CUDAStreamGuard guard(at::cuda::getStreamFromPool());
-    torch::cuda::synchronize();
-    step();
-    torch::cuda::synchronize();
-    graph.capture_begin();
-    step();
-    graph.capture_end();
-  }
+  capture(graph, step);
   for (int i = 0; i < 3; ++i) {
     const auto x0 = image();
     const auto y0 = image();
@@ -214,31 +198,17 @@ TEST_F(CudaTest, ReturnsBeforeTheDeviceIsDone) {
   EXPECT_EQ(cudaEventDestroy(done), cudaSuccess);
 }
 
-std::int64_t bytes_allocated(bool peak) {
-  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(0);
-  const auto& all = stats.allocated_bytes[0];
-  return peak ? all.peak : all.current;
-}
-
 // Value and gradient need the gradient, and no intermediate map.
 TEST_F(CudaTest, AllocatesTheGradientAndLittleElse) {
   const auto x = image({3, 1080, 1920});
   const auto y = image({3, 1080, 1920});
   const auto image_bytes = static_cast<std::int64_t>(x.nbytes());
-  const auto growth = [&](const std::function<void()>& operation) {
-    operation();
-    torch::cuda::synchronize();
-    c10::cuda::CUDACachingAllocator::resetPeakStats(0);
-    const auto before = bytes_allocated(/*peak=*/false);
-    operation();
-    return bytes_allocated(/*peak=*/true) - before;
-  };
-  EXPECT_LE(growth([&] { F::ssim(x, y); }), 4 * kMiB);
+  EXPECT_LE(peak_growth([&] { F::ssim(x, y); }), 4 * kMiB);
   EXPECT_LE(
-      growth([&] { F::l1_dssim_value_and_grad(x, y); }),
+      peak_growth([&] { F::l1_dssim_value_and_grad(x, y); }),
       image_bytes + 4 * kMiB);
   EXPECT_LE(
-      growth([&] {
+      peak_growth([&] {
         const auto leaf = x.detach().requires_grad_();
         F::l1_dssim_loss(leaf, y).backward();
       }),
@@ -280,7 +250,8 @@ TEST_F(CudaTest, DeviceThatIsNotCurrent) {
   EXPECT_EQ(loss.device(), x.device());
   expect_scalar(
       loss.detach(), expected(x, y, Spec(L1DSSIMLossOptions())).value, 1e-6);
-  expect_gradient(x.grad(), gradient(x, y));
+  expect_gradient(
+      x.grad(), expected(x, y, Spec(L1DSSIMLossOptions())).grad_input);
 }
 
 // The kernels count rows and columns in 32 bits; no memory stands behind these.

@@ -126,6 +126,52 @@ std::string describe(const torch::Tensor& tensor) {
   return stream.str();
 }
 
+Case draw_ms_ssim_case(
+    Draw draw,
+    torch::Device device,
+    std::int64_t max_pixels) {
+  Case c;
+  c.op = Operator::kMSSSIM;
+  draw_options(draw, c.ms_ssim);
+  std::vector<double> weights(draw.integer(1, 5));
+  for (double& weight : weights) {
+    weight = draw.real(0.05, 0.8);
+  }
+  c.ms_ssim.weights(weights).window_size(2 * draw.integer(1, 5) + 1);
+  const bool valid = c.spec().valid;
+  const auto least =
+      valid ? ((c.ms_ssim.window_size() - 1) << (weights.size() - 1)) + 1 : 1;
+  Sizes sizes = {draw.of<std::int64_t>({1, 2, 3, 3})};
+  if (draw.one_in(2)) {
+    sizes.insert(sizes.begin(), draw.integer(1, 3));
+  }
+  const auto planes = sizes[0] * (sizes.size() > 1 ? sizes[1] : 1);
+  const auto height = draw_side(draw, least, max_pixels / planes);
+  const auto width = draw_side(draw, least, max_pixels / (planes * height));
+  sizes.push_back(height);
+  sizes.push_back(width);
+  draw_contents(draw, sizes, c.spec().data_range, c);
+  const auto type = draw.of<torch::ScalarType>(
+      {torch::kFloat32,
+       torch::kFloat32,
+       torch::kFloat64,
+       torch::kFloat16,
+       torch::kBFloat16});
+  c.x = draw_layout(draw, c.x.to(device, type));
+  const bool bytes = c.spec().data_range == 1 && draw.one_in(4);
+  c.y = bytes ? (c.y * 255).round().to(device, torch::kUInt8)
+              : c.y.to(device, type);
+  c.y = draw_layout(draw, c.y);
+  c.of_x = draw.one_in(2);
+  c.of_y = !bytes && draw.one_in(3);
+  const bool for_each = c.spec().none && sizes.size() == 4;
+  c.upstream =
+      (noise(for_each ? Sizes{sizes[0]} : Sizes{}) * 3 - 1)
+          .to(device,
+              type == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32);
+  return c;
+}
+
 } // namespace
 
 Case draw_case(
@@ -134,6 +180,9 @@ Case draw_case(
     std::int64_t max_pixels) {
   torch::manual_seed(seed);
   Draw draw(seed);
+  if (seed % 6 == 5) {
+    return draw_ms_ssim_case(draw, device, max_pixels);
+  }
   Case c;
   c.op = draw.of<Operator>(
       {Operator::kSSIM, Operator::kLoss, Operator::kValueAndGrad});
@@ -204,6 +253,8 @@ std::string describe(const Case& c) {
   std::ostringstream stream;
   if (c.op == Operator::kSSIM) {
     stream << SSIM(c.ssim);
+  } else if (c.op == Operator::kMSSSIM) {
+    stream << MSSSIM(c.ms_ssim);
   } else {
     stream << L1DSSIMLoss(c.loss)
            << (c.op == Operator::kLoss ? "" : " by l1_dssim_value_and_grad");

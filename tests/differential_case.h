@@ -7,7 +7,7 @@
 
 namespace fused_ssim::test {
 
-enum class Operator { kSSIM, kLoss, kValueAndGrad };
+enum class Operator { kSSIM, kLoss, kValueAndGrad, kMSSSIM };
 
 /// One case of the randomised test.
 struct Case {
@@ -15,13 +15,23 @@ struct Case {
   SSIMOptions ssim;
   L1DSSIMLossOptions loss;
   ErrorMap error_map = ErrorMap::kNone;
+  MSSSIMOptions ms_ssim;
   std::string contents;
   bool hard = false; // flat areas beside strong contrast, float32's worst case
   torch::Tensor x, y, mask, upstream;
   bool of_x = false, of_y = false; // which gradients
 
   Spec spec() const {
-    return op == Operator::kSSIM ? Spec(ssim) : Spec(loss);
+    return op == Operator::kSSIM  ? Spec(ssim)
+        : op == Operator::kMSSSIM ? Spec(SSIMOptions()
+                                             .window_size(ms_ssim.window_size())
+                                             .sigma(ms_ssim.sigma())
+                                             .data_range(ms_ssim.data_range())
+                                             .k1(ms_ssim.k1())
+                                             .k2(ms_ssim.k2())
+                                             .padding(ms_ssim.padding())
+                                             .reduction(ms_ssim.reduction()))
+                                  : Spec(loss);
   }
 };
 

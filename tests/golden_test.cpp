@@ -140,6 +140,57 @@ class GoldenTest : public DeviceTest {
   }
 };
 
+/// MS-SSIM.
+class MultiScaleGoldenTest : public DeviceTest {
+ protected:
+  void compare(const std::string& file) const {
+    std::ifstream stream(FUSED_SSIM_GOLDEN_DIR "/" + file);
+    ASSERT_TRUE(stream) << file;
+    const auto document = json::parse(stream);
+    ASSERT_GE(document["cases"].size(), 4u);
+    for (const auto& each : document["cases"]) {
+      SCOPED_TRACE(each["images"].dump() + " " + each["shape"].dump());
+      const auto sizes = each["shape"].get<Sizes>();
+      if (kEmulated && sizes[1] > 80) {
+        continue; // an emulation takes minutes
+      }
+      compare(each, document, torch::kFloat64);
+      compare(each, document, torch::kFloat32);
+    }
+  }
+
+ private:
+  void compare(const json& golden, const json& document, torch::ScalarType type)
+      const {
+    const auto [first, second] =
+        golden_pair(golden["images"], golden["shape"].get<Sizes>());
+    const auto x = leaf_of(first.to(torch::kFloat64) / 255, device(), type);
+    const auto y = (second.to(torch::kFloat64) / 255).to(device(), type);
+    const auto value = F::ms_ssim(
+        x,
+        y,
+        MSSSIMOptions()
+            .window_size(golden["window_size"])
+            .sigma(golden["sigma"])
+            .weights(golden["weights"].get<std::vector<double>>()));
+    const bool wide = type == torch::kFloat64;
+    const auto tolerance =
+        std::max(document["tolerance"].get<double>(), wide ? 0.0 : 5e-6);
+    EXPECT_NEAR(value.item<double>(), golden["value"].get<double>(), tolerance);
+    value.backward();
+    const auto relative = std::max(
+        document["gradient_tolerance"].get<double>(), wide ? 0.0 : 1e-4);
+    const auto largest = x.grad().abs().max().item<double>();
+    expect_samples(x.grad(), golden["gradient"], relative * largest);
+  }
+};
+
+TEST_P(MultiScaleGoldenTest, PytorchMsssim) {
+  compare("pytorch_msssim_multi_scale.json");
+}
+
+FUSED_SSIM_ON_EACH_DEVICE(MultiScaleGoldenTest);
+
 TEST_P(GoldenTest, ScikitImage) {
   compare("scikit_image.json");
 }

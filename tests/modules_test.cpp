@@ -60,6 +60,43 @@ TEST_F(ModulesTest, PrintEveryOption) {
       "padding=kValid, reduction=kSum)");
 }
 
+TEST_F(ModulesTest, MSSSIMPrintsAndKeepsEveryOption) {
+  EXPECT_EQ(
+      print(MSSSIM()),
+      "fused_ssim::MSSSIM(weights=[0.0448, 0.2856, 0.3001, 0.2363, 0.1333], "
+      "window_size=11, sigma=1.5, data_range=1, k1=0.01, k2=0.03, "
+      "padding=kValid, reduction=kMean)");
+  const auto options = MSSSIMOptions()
+                           .weights({0.25, 0.75})
+                           .window_size(7)
+                           .sigma(0.75)
+                           .data_range(255)
+                           .k1(0.02)
+                           .k2(0.05)
+                           .padding(torch::kSame)
+                           .reduction(torch::kNone);
+  MSSSIM metric(options);
+  EXPECT_EQ(
+      print(metric),
+      "fused_ssim::MSSSIM(weights=[0.25, 0.75], window_size=7, sigma=0.75, "
+      "data_range=255, k1=0.02, k2=0.05, padding=kSame, reduction=kNone)");
+  std::stringstream stream;
+  torch::save(metric, stream);
+  MSSSIM loaded;
+  torch::load(loaded, stream);
+  EXPECT_EQ(print(loaded), print(metric));
+  EXPECT_EQ(loaded->options.weights(), options.weights());
+  const auto copy = std::dynamic_pointer_cast<MSSSIMImpl>(metric->clone());
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(copy->options.weights(), options.weights());
+  expect_same_bits(metric(x, y), F::ms_ssim(x, y, options));
+  torch::nn::AnyModule any(metric);
+  expect_same_bits(any.forward(x, y), F::ms_ssim(x, y, options));
+  const auto leaf = x.clone().requires_grad_();
+  metric(leaf, y).sum().backward();
+  EXPECT_TRUE(leaf.grad().defined());
+}
+
 TEST_F(ModulesTest, DefaultsOfOptions) {
   const L1DSSIMLossOptions options;
   EXPECT_DOUBLE_EQ(options.l1_weight(), 0.8);

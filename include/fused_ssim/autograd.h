@@ -53,4 +53,23 @@ class FUSED_SSIM_API L1DSSIMFunction
       torch::autograd::variable_list grad_outputs);
 };
 
+/// The differentiable operation behind `functional::ms_ssim`.
+class FUSED_SSIM_API MSSSIMFunction
+    : public torch::autograd::Function<MSSSIMFunction> {
+ public:
+  static torch::Tensor apply(
+      const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+      const torch::Tensor& target, // as input
+      const MSSSIMOptions& options = {});
+
+  static torch::Tensor forward(
+      torch::autograd::AutogradContext* context,
+      const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+      const torch::Tensor& target, // as input
+      const MSSSIMOptions& options);
+  static torch::autograd::variable_list backward(
+      torch::autograd::AutogradContext* context,
+      torch::autograd::variable_list grad_outputs);
+};
+
 } // namespace fused_ssim

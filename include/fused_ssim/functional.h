@@ -124,4 +124,42 @@ FUSED_SSIM_API L1DSSIMValueAndGrad l1_dssim_value_and_grad(
     const torch::Tensor& mask = {},
     ErrorMap error_map = ErrorMap::kNone);
 
+/// Multi-scale SSIM of two batches of images (Wang et al. 2003, "Multiscale structural
+/// similarity for image quality assessment"): a scalar, or with reduction
+/// `torch::kNone` the value of each image, [N] ([] for input without batch), in the
+/// type of a scalar. There is no mask. Derivatives and inference are as with `ssim`.
+///
+/// Each scale but the last gives the mean of the contrast-structure term over the map,
+/// and the last one gives the mean of SSIM, for each image and channel. The means to
+/// the power of their weights are multiplied, and the mean over the channels of an
+/// image is taken. The next scale is the mean of 2 x 2 pixels. An image of odd height
+/// gets a row of zeros above it for that, and one of odd width a column of zeros on its
+/// left. These are the semantics of pytorch-msssim 1.0.0.
+///
+/// Where the mean of a scale is <= 0 the product is 0, and so is its gradient: they are
+/// never NaN for images without NaN.
+///
+/// Example:
+/// ```
+/// namespace F = fused_ssim::functional;
+/// (1 - F::ms_ssim(decoded, image)).backward();
+/// ```
+FUSED_SSIM_API torch::Tensor ms_ssim(
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const MSSSIMOptions& options = {});
+
+/// A value and its gradient. Neither is part of a graph.
+struct ValueAndGrad {
+  torch::Tensor value; ///< []
+  torch::Tensor grad; ///< d value / d input: shape, type and layout of input
+};
+
+/// The same value and its gradient, outside autograd. `options.reduction()` is
+/// `torch::kMean` or `torch::kSum`.
+FUSED_SSIM_API ValueAndGrad ms_ssim_value_and_grad(
+    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+    const torch::Tensor& target, // as input
+    const MSSSIMOptions& options = {});
+
 } // namespace fused_ssim::functional

@@ -89,6 +89,37 @@ class FUSED_SSIM_API L1DSSIMLossImpl
 /// Holder of `L1DSSIMLossImpl` with value semantics, as all of torch::nn.
 TORCH_MODULE(L1DSSIMLoss);
 
+/// Multi-scale structural similarity as a module; see `functional::ms_ssim` for what
+/// it computes and takes, and `MSSSIMOptions` for the options.
+///
+/// Example:
+/// ```
+/// auto metric = fused_ssim::MSSSIM();
+/// (1 - metric(decoded, image)).backward();
+/// ```
+class FUSED_SSIM_API MSSSIMImpl : public torch::nn::Cloneable<MSSSIMImpl> {
+ public:
+  explicit MSSSIMImpl(const MSSSIMOptions& options_ = {});
+
+  /// Does nothing: the module has no parameters.
+  void reset() override;
+  /// Prints the name and every option.
+  void pretty_print(std::ostream& stream) const override;
+  /// `torch::save` and `torch::load` keep every option.
+  void save(torch::serialize::OutputArchive& archive) const override;
+  void load(torch::serialize::InputArchive& archive) override;
+
+  torch::Tensor forward(
+      const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
+      const torch::Tensor& target); // as input
+
+  /// The options this module was built with; may be changed at any time.
+  MSSSIMOptions options;
+};
+
+/// Holder of `MSSSIMImpl` with value semantics, as all of torch::nn.
+TORCH_MODULE(MSSSIM);
+
 } // namespace fused_ssim
 
 #if defined(__clang__)

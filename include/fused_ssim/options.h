@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <variant>
+#include <vector>
 
 namespace fused_ssim {
 
@@ -103,6 +104,46 @@ enum class ErrorMap {
   /// 1 - cs, with SSIM's factor of contrast and structure
   /// cs = (2 sigma_xy + C2) / (sigma_x^2 + sigma_y^2 + C2)
   kContrastStructure,
+};
+
+/// Options of `functional::ms_ssim`, `functional::ms_ssim_value_and_grad` and of the
+/// `MSSSIM` module.
+///
+/// Example:
+/// ```
+/// auto options = fused_ssim::MSSSIMOptions()
+///                    .weights({0.3, 0.3, 0.4})
+///                    .padding(torch::kSame);
+/// ```
+struct FUSED_SSIM_API MSSSIMOptions {
+  using padding_t = SSIMOptions::padding_t;
+  using reduction_t = SSIMOptions::reduction_t;
+
+  /// The exponent of each scale, the finest first; finite and > 0. There are as many
+  /// scales as weights, 1 .. 16. Default: those of Wang et al. 2003.
+  TORCH_ARG(std::vector<double>, weights) =
+      {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
+  /// Width and height of the Gaussian window in pixels, the same at each scale: odd,
+  /// 3 .. 33. Default: 11.
+  TORCH_ARG(int64_t, window_size) = 11;
+  /// Standard deviation of the Gaussian window in pixels, finite and > 0.
+  /// Default: 1.5.
+  TORCH_ARG(double, sigma) = 1.5;
+  /// Span L of the pixel values in C1 = (k1 L)^2 and C2 = (k2 L)^2: 1 for images in
+  /// [0, 1], 255 for images in [0, 255]; finite and > 0. Default: 1.
+  TORCH_ARG(double, data_range) = 1.0;
+  /// Constant of the luminance term, finite and > 0. Default: 0.01.
+  TORCH_ARG(double, k1) = 0.01;
+  /// Constant of the contrast-structure term, finite and > 0. Default: 0.03.
+  TORCH_ARG(double, k2) = 0.03;
+  /// `torch::kValid`: only windows inside the image, at each scale. The image has to
+  /// hold a window at the coarsest scale: 161 x 161 pixels with the defaults.
+  /// `torch::kSame`: zero padding at each scale, for images of any size.
+  /// Default: `torch::kValid`.
+  TORCH_ARG(padding_t, padding) = torch::kValid;
+  /// `torch::kMean` or `torch::kSum` over the images of a batch, or `torch::kNone` for
+  /// the value of each image. Default: `torch::kMean`.
+  TORCH_ARG(reduction_t, reduction) = torch::kMean;
 };
 
 } // namespace fused_ssim

@@ -25,14 +25,15 @@ bool is_interleaved(const View& view, std::int64_t channels) {
   return view.stride[1] == 1 && view.stride[3] == channels;
 }
 
-/// Interleaved images are read and written once, not once for each channel.
+/// Interleaved images are read and written once, not once for each channel. Sums per
+/// plane are those of tiles of one channel.
 std::int64_t channels_of_tiles(const Problem& problem) {
   const std::int64_t channels = problem.channels;
   const bool pays = is_interleaved(problem.input, channels) ||
       is_interleaved(problem.target, channels);
   const std::int64_t pixels =
       problem.batch * problem.own_region.rows() * problem.own_region.columns();
-  return (channels == 3 || channels == 4) && pays &&
+  return (channels == 3 || channels == 4) && pays && !problem.per_plane &&
           pixels >= kMinPixelsForAllChannels
       ? channels
       : 1;

@@ -122,7 +122,11 @@ WeightSums weight_sums(const Problem& problem, const Kernels& kernels) {
   return sums;
 }
 
-TermSums run_tiles(const Job& job, const Kernels& kernels) {
+/// The sums of all tiles, and of those of each plane.
+TermSums run_tiles(
+    const Job& job,
+    const Kernels& kernels,
+    double* plane_sums) { // [N, C], or null
   const Plan plan(job.problem);
   const std::size_t bytes = kernels.scratch_bytes(job, plan);
   std::vector<TermSums> sums(plan.tiles());
@@ -141,6 +145,14 @@ TermSums run_tiles(const Job& job, const Kernels& kernels) {
   for (const TermSums& each : sums) {
     total.dssim += each.dssim;
     total.l1 += each.l1;
+  }
+  if (plane_sums != nullptr) {
+    const std::int64_t channels = job.problem.channels;
+    std::fill_n(plane_sums, job.problem.batch * channels, 0.0);
+    for (std::int64_t i = 0; i < plan.tiles(); ++i) {
+      const Tile tile = plan.tile(i);
+      plane_sums[tile.image * channels + tile.channel] += sums[i].dssim;
+    }
   }
   return total;
 }
@@ -166,6 +178,10 @@ SmoothL1<double> smooth_l1_of(const Problem& problem) {
 }
 
 } // namespace
+
+int plane_parts(const Problem& /*problem*/) {
+  return 1;
+}
 
 void run(const Problem& problem, const Outputs& outputs) {
   TORCH_INTERNAL_ASSERT(
@@ -193,13 +209,13 @@ void run(const Problem& problem, const Outputs& outputs) {
     job.ssim = true;
     job.l1_sum = passes.l1_sum && !passes.l1;
     with_images(passes.images_with_ssim);
-    sums = run_tiles(job, kernels);
+    sums = run_tiles(job, kernels, outputs.plane_sums);
   }
   if (passes.l1) {
     job.ssim = false;
     job.l1_sum = passes.l1_sum;
     with_images(!passes.images_with_ssim);
-    sums.l1 = run_tiles(job, kernels).l1;
+    sums.l1 = run_tiles(job, kernels, /*plane_sums=*/nullptr).l1;
   }
 
   if (passes.sums) {

@@ -1,6 +1,7 @@
 // Replaces the CPU kernels, so that CPU tensors go through the CUDA kernels.
 
 #include "backend.h"
+#include "pyramid.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -54,7 +55,32 @@ void run(const Problem& problem, const Outputs& outputs) {
   for (const auto& gradient : {outputs.grad_input, outputs.grad_target}) {
     fill_with_nan(gradient, problem, problem.own_region);
   }
+  if (outputs.plane_sums != nullptr) {
+    fill_with_nan(
+        outputs.plane_sums,
+        sizeof(double) *
+            static_cast<std::size_t>(
+                problem.batch * problem.channels * outputs.plane_parts));
+  }
   cuda::run(problem, outputs, /*device=*/0);
+}
+
+int plane_parts(const Problem& problem) {
+  return cuda::plane_parts(problem, /*device=*/0);
+}
+
+// The operators read all that these write.
+
+void halve(const Halving& halving) {
+  cuda::halve(halving, /*device=*/0);
+}
+
+void combine(const Combination& combination) {
+  cuda::combine(combination, /*device=*/0);
+}
+
+void descend(const Descent& descent) {
+  cuda::descend(descent, /*device=*/0);
 }
 
 } // namespace fused_ssim::detail::cpu

@@ -252,6 +252,9 @@ TEST_F(BadInput, CompareRefuses) {
       {"@small.png", "@small.png", "--padding", "valid"},
       "small.png: expected at least 11 x 11 pixels");
   refuse(
+      {"@small.png", "@small.png", "--ms-ssim"},
+      "small.png: expected at least 161 x 161 pixels with --ms-ssim");
+  refuse(
       {"@small.png",
        "@small.png",
        "--padding",

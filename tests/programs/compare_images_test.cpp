@@ -180,6 +180,22 @@ TEST(CompareImages, AnImageWithItself) {
   EXPECT_THAT(table.out, HasSubstr("size     40 x 30 grey\n"));
 }
 
+TEST(CompareImages, PrintsMSSSIMWhereItIsAskedFor) {
+  const Folder folder;
+  write_png(folder / "a.png", photo_like(200, 161));
+  write_jpeg(folder / "b.jpg", photo_like(200, 161), 50);
+  const auto object =
+      compare({folder / "a.png", folder / "b.jpg", "--ms-ssim"});
+  const double ms_ssim = object["ms_ssim"];
+  EXPECT_GT(ms_ssim, object["ssim"].get<double>());
+  EXPECT_LT(ms_ssim, 0.9999);
+  EXPECT_FALSE(
+      compare({folder / "a.png", folder / "b.jpg"}).contains("ms_ssim"));
+  const auto table =
+      run({COMPARE_IMAGES, folder / "a.png", folder / "a.png", "--ms-ssim"});
+  EXPECT_THAT(table.out, HasSubstr("MS-SSIM  1\n"));
+}
+
 TEST(CompareImages, WritesTheMap) {
   const Folder folder;
   auto other = photo_like(40, 30);
@@ -255,6 +271,7 @@ TEST(CompareImages, ExplainsItself) {
         "--sigma",
         "--device",
         "--map",
+        "--ms-ssim",
         "--json"}) {
     EXPECT_THAT(finished.out, HasSubstr(option));
   }
