@@ -1,6 +1,6 @@
 #pragma once
 
-// When the banded kernel runs, and how its blocks divide the images.
+// How the blocks of the banded kernel divide the images.
 
 #include "banded_policy.h"
 

@@ -2,9 +2,9 @@
 
 // NOTE [ A strip, row by row of blocks ]
 //
-// The kernel for what the others have no form of: any window, any strides, any types,
-// weights. It computes the blurs as products (NOTE [ Blurs as products of
-// matrices ]), in four stages:
+// The kernel for windows above 11, and for smaller ones that may not be taken for one of 11
+// (fits_wider_window). It takes any strides, any types, weights, and computes the blurs as
+// products (NOTE [ Blurs as products of matrices ]), in four stages:
 //
 //   rows -> columns -> SSIM and its partial derivatives -> rows -> columns -> gradient
 //
@@ -23,8 +23,8 @@
 //
 // float16 ends at 65504, so images must not lie further from the pivot than four times
 // the data range; and 0 times NaN is NaN, so that a NaN would reach windows which do not
-// contain it. Either leaves a NaN in the sum of 1 - SSIM. The host then has the kernels
-// for any images do the work again (`Retry`).
+// contain it. Either leaves a NaN in the sum of 1 - SSIM. Then the kernel for any window
+// does the work again (`FirstTry`).
 
 #include "banded_stages.cuh"
 

@@ -79,8 +79,8 @@ struct Normaliser {
   WeightSums counts; // of pixels, where there are no weights
 };
 
-/// The sums that the banded kernel left. A NaN among them says that the images did not
-/// fit it.
+/// The sums that a faster kernel left. A NaN among them says that the images did not fit
+/// it.
 struct FirstTry {
   const TermSums* partials; // [blocks]
   int blocks; // 0: it did not run

@@ -18,7 +18,7 @@ enum class Mode {
   kErrorMap, // and the gradient
 };
 
-/// The window of 11 has kernels of its own.
+/// Windows of up to 11 have kernels of their own.
 constexpr int kCommonRadius = 5;
 
 /// A block's shape.

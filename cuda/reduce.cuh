@@ -101,7 +101,7 @@ block_sample(PivotSample sample, PivotSample* scratch) {
   return total;
 }
 
-/// Whether the banded kernel's results hold; the same for all threads. Each warp looks
+/// Whether the faster kernel's results hold; the same for all threads. Each warp looks
 /// for itself.
 __device__ __forceinline__ bool is_good(const FirstTry& first_try) {
   if (first_try.blocks == 0) {
