@@ -105,12 +105,12 @@ torch::Tensor composition_ssim(const Problem& problem) {
 torch::Tensor composition_loss(const Problem& problem) {
   const auto& options = problem.options;
   const Prepared prepared(problem);
+  const double beta = options.smooth_l1_beta();
+  // With beta 0, smooth_l1_loss has the gradient -1 where the images are equal.
   const auto l1 = reduce(
-      torch::smooth_l1_loss(
-          prepared.x,
-          prepared.y,
-          at::Reduction::None,
-          options.smooth_l1_beta()),
+      beta > 0 ? torch::smooth_l1_loss(
+                     prepared.x, prepared.y, at::Reduction::None, beta)
+               : torch::l1_loss(prepared.x, prepared.y, at::Reduction::None),
       problem);
   const auto dssim =
       reduce(1 - ssim_map(prepared.x, prepared.y, options), problem);
