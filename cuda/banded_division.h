@@ -1,6 +1,6 @@
 #pragma once
 
-// When the banded kernel runs, and how its blocks divide the images.
+// How the blocks of the banded kernel divide the images.
 
 #include "banded_policy.h"
 
@@ -12,11 +12,6 @@
 #include <cstdlib>
 
 namespace fused_ssim::detail::cuda {
-
-/// Every window but the one that the other kernels know at compile time.
-inline bool prefers_banded(const SSIMParams<float>& params) {
-  return params.window.radius != kCommonRadius;
-}
 
 /// A window of multiples of 2^-24, the smallest float16 there is, with a sum of exactly
 /// 1. Were the sum off by 1e-7, the variance E[d^2] - E[d]^2 would be off by 1e-7 d^2,

@@ -2,9 +2,9 @@
 
 // NOTE [ A strip, row by row of blocks ]
 //
-// The kernel for what the others have no form of: any window, any strides, any types,
-// weights. It computes the blurs as products (NOTE [ Blurs as products of
-// matrices ]), in four stages:
+// The kernel for windows above 11, and for smaller ones that may not be taken for one of 11
+// (fits_wider_window). It takes any strides, any types, weights, and computes the blurs as
+// products (NOTE [ Blurs as products of matrices ]), in four stages:
 //
 //   rows -> columns -> SSIM and its partial derivatives -> rows -> columns -> gradient
 //
@@ -23,8 +23,8 @@
 //
 // float16 ends at 65504, so images must not lie further from the pivot than four times
 // the data range; and 0 times NaN is NaN, so that a NaN would reach windows which do not
-// contain it. Either leaves a NaN in the sum of 1 - SSIM. The host then has the kernels
-// for any images do the work again (`Retry`).
+// contain it. Either leaves a NaN in the sum of 1 - SSIM. Then the kernel for any window
+// does the work again (`FirstTry`).
 
 #include "banded_stages.cuh"
 
@@ -75,6 +75,9 @@ class BandedKernel : BandedStages<kMode, kSpan, Images> {
     }
     block_barrier<11>();
     this->for_each_row([this](int index, int n) { run_row(index, n); });
+    if (this->has_weights()) {
+      wait_for_last_launch(); // the kernels that follow read what that wrote
+    }
     const double l1_scale =
         kHasGradient ? 1.0 / kDifferenceScale : double(p.inverse_unit);
     const TermSums sums = {
@@ -232,11 +235,7 @@ class BandedKernel : BandedStages<kMode, kSpan, Images> {
       const int y = top + lane_row + j, x = begin + lane_column + k;
       return y >= own_top && y < own_bottom && x >= own_begin && x < own_end;
     };
-    if (kMode == Mode::kGradient && p.error_map.data != nullptr) {
-      for_each_pixel<kMode == Mode::kGradient>(
-          blurred, w, partials, counts, owned);
-    } else if (
-        top >= own_top && top + kBlock <= own_bottom && begin >= own_begin &&
+    if (top >= own_top && top + kBlock <= own_bottom && begin >= own_begin &&
         begin + kBlock <= own_end) {
       for_each_pixel(
           blurred,
@@ -249,14 +248,14 @@ class BandedKernel : BandedStages<kMode, kSpan, Images> {
     }
   }
 
-  /// kError: the map of errors is written.
-  template <bool kError = false, typename Counts, typename Owned>
+  template <typename Counts, typename Owned>
   __device__ __forceinline__ void for_each_pixel(
       const Product (&blurred)[4],
       const LaneValues<>& w,
       LaneValues<> (&partials)[kPartials],
       const Counts& counts,
       const Owned& owned) {
+    constexpr bool kError = kMode == Mode::kErrorMap;
     const SSIMConstants<float> constants = {
         sum_pivot,
         difference_pivot * (kScale / kDifferenceScale),

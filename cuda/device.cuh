@@ -64,6 +64,20 @@ __device__ __forceinline__ Data* opaque(Data* pointer) {
   return pointer;
 }
 
+/// Lets the next launch begin, if that was made early (launch()). What this kernel writes is
+/// seen by the next one after wait_for_last_launch(). Both do nothing before sm_90.
+__device__ __forceinline__ void let_next_launch_begin() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void wait_for_last_launch() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 /// Reads through the read-only path: nothing writes this memory meanwhile.
 template <typename U>
 __device__ __forceinline__ U load_read_only(const void* pointer) {

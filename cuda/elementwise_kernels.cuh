@@ -106,6 +106,40 @@ constexpr int kWeightSumThreads = 1024;
 /// A row is so many warps' work.
 constexpr int kWarpsOfRow = 8;
 
+/// The sum of the weights where they are `flat`, 16 of a thread at once.
+__device__ __forceinline__ double sum_planes(const WeightSumParams& p) {
+  constexpr int kUnroll = 4;
+  const std::int64_t count = std::int64_t(p.height) * p.width;
+  const std::int64_t quads = count / 4;
+  const std::int64_t threads = std::int64_t(gridDim.x) * blockDim.x;
+  const std::int64_t first =
+      std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  double sum = 0;
+  for (std::int64_t plane = 0; plane < p.batch * p.channels; ++plane) {
+    const char* const data =
+        p.weight.at(plane / p.channels, plane % p.channels, 0, 0);
+    for (std::int64_t i = first; i < quads; i += kUnroll * threads) {
+      float4 w[kUnroll];
+#pragma unroll
+      for (int k = 0; k < kUnroll; ++k) {
+        const std::int64_t at = i + k * threads;
+        w[k] = at < quads ? *reinterpret_cast<const float4*>(data + 16 * at)
+                          : make_float4(0, 0, 0, 0);
+      }
+#pragma unroll
+      for (int k = 0; k < kUnroll; k += 2) {
+        sum += ((w[k].x + w[k].y) + (w[k].z + w[k].w)) +
+            ((w[k + 1].x + w[k + 1].y) + (w[k + 1].z + w[k + 1].w));
+      }
+    }
+    const std::int64_t rest = 4 * quads + first;
+    if (rest < count) {
+      sum += *reinterpret_cast<const float*>(data + 4 * rest);
+    }
+  }
+  return sum;
+}
+
 /// The sums of the weights over both regions. Few values are added up in T, all others
 /// in double. A warp goes from row to row without a division: three divisions of 64-bit
 /// numbers would cost more than the loads of its part of a row.
@@ -166,9 +200,15 @@ __device__ __forceinline__ WeightSums sum_weights(const WeightSumParams& p) {
 
 __global__ void __launch_bounds__(kWeightSumThreads)
     weight_sum_kernel(const __grid_constant__ WeightSumParams p) {
-  const WeightSums sums = p.weight.element == Element::kFloat64
-      ? sum_weights<double>(p)
-      : sum_weights<float>(p);
+  let_next_launch_begin();
+  WeightSums sums;
+  if (p.flat) {
+    sums.ssim = sums.l1 = sum_planes(p);
+  } else if (p.weight.element == Element::kFloat64) {
+    sums = sum_weights<double>(p);
+  } else {
+    sums = sum_weights<float>(p);
+  }
   const WeightSums total = block_sum<0>(sums, sums_scratch<WeightSums>());
   if (threadIdx.x == 0) {
     p.partials[blockIdx.x] = total;

@@ -6,6 +6,8 @@ template <typename T>
 void launch_forward_backward(const SSIMParams<T>& params, unsigned blocks) {
   if (params.grad_target.data != nullptr) {
     launch_ssim<Mode::kBothGradients>(params, blocks);
+  } else if (params.error_map.data != nullptr) {
+    launch_ssim<Mode::kErrorMap>(params, blocks);
   } else {
     launch_ssim<Mode::kGradient>(params, blocks);
   }

@@ -59,7 +59,9 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
 
   static constexpr bool kBoth = kMode == Mode::kBothGradients;
   static constexpr int kPartials = kBoth ? 4 : 3;
-  static constexpr int kDense = Images::kDenseRows ? kWarpSize : 0;
+  /// Elements between a lane's columns, 0: not known. Of images, of weights.
+  static constexpr int kDense = Images::kPixelStride * kWarpSize;
+  static constexpr int kDenseWeights = kDense > 0 ? kWarpSize : 0;
   /// Pixels of a row for each lane: of the input, of the gradient.
   static constexpr int kInputs =
       (P::kThreads + 2 * (kRadius > 0 ? kRadius : kMaxRadius) + kWarpSize - 1) /
@@ -77,14 +79,16 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
         row_maps(maps + warp * kPitch) {}
 
   __device__ __forceinline__ void run() {
-    find_factors();
+    if constexpr (!Images::kMayHaveWeights) {
+      find_factors();
+    }
     this->for_each_segment([this] { run_segment(); });
     this->store_sums();
   }
 
  private:
   T* const row_maps; // [4, .., kPitch], this warp's row
-  T ssim_factor, l1_factor; // GradientFactors
+  T ssim_factor = NAN, l1_factor; // GradientFactors; NaN: not found yet
   unsigned columns; // pack_columns()
   VerticalBlur<T, kRadius> forward[4];
   VerticalBlur<T, kRadius> backward[kPartials];
@@ -94,8 +98,12 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     return row_maps + map * kMapElements;
   }
 
-  /// With weights they depend on the weights' sums.
+  /// With weights they depend on the weights' sums, which may still be computed while a
+  /// block marches through its first rows. So this is called as late as can be.
   __device__ __forceinline__ void find_factors() {
+    if (!isnan(ssim_factor)) {
+      return; // found before
+    }
     const auto factors = gradient_factors(
         p.terms,
         p.unit,
@@ -126,8 +134,14 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       blur_row<4>();
       block_barrier<4>();
       blur_columns(base - radius);
+      const bool finishes = base + kRows > y0 + halo;
+      if constexpr (Images::kMayHaveWeights) {
+        if (finishes) {
+          find_factors();
+        }
+      }
       block_barrier<5>();
-      if (base + kRows > y0 + halo) {
+      if (finishes) {
         finish_row(base - halo + warp, base + kRows + warp);
       } else {
         load_row(base + kRows + warp);
@@ -142,7 +156,7 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       const ImageType& of,
       int row,
       int at_column) const {
-    if constexpr (Images::kDenseRows) {
+    if constexpr (kDense > 0) {
       // 64 bits for the block and 32 for the thread, which the instruction adds.
       // Columns begin a little above 0, since the strip does a little below.
       constexpr int kAbove = 2 * kWarpSize;
@@ -266,20 +280,12 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
       push_columns<false, false>(row); // no gradient needs these rows
     } else if (!p.map_region.has_column(map_column())) {
       clear_columns();
-    } else if (writes_error_map()) {
-      if constexpr (kMode == Mode::kGradient) {
-        push_columns<true, true, true>(row);
-      }
     } else if (
         row >= p.map_region.row_begin && row + kRows <= p.map_region.row_end) {
       push_columns<true, false>(row);
     } else {
       push_columns<true, true>(row);
     }
-  }
-
-  __device__ __forceinline__ bool writes_error_map() const {
-    return kMode == Mode::kGradient && p.error_map.data != nullptr;
   }
 
   __device__ __forceinline__ void clear_columns() {
@@ -292,11 +298,10 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     }
   }
 
-  /// kBorder: some of the rows are not the map's. kError: the map of errors is written.
-  /// As a branch in the loop that would take 50 % more instructions, with or without
-  /// a map.
-  template <bool kWithPartials, bool kBorder, bool kError = false>
+  /// kBorder: some of the rows are not the map's.
+  template <bool kWithPartials, bool kBorder>
   __device__ __forceinline__ void push_columns(int row) {
+    constexpr bool kError = kWithPartials && kMode == Mode::kErrorMap;
     Raw<T> raw[kRows];
     T w[kRows];
     const Span inside = span_of<kRows>(
@@ -341,11 +346,12 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
               ? Math::fma(p.error_ssim, part, error[i])
               : error[i];
         }
-        const Partials<T> d = pixel.partials();
+        const Partials<T> d =
+            this->has_weights() ? pixel.partials(w[i]) : pixel.partials();
         const T partials[4] = {d.ms + d.md, d.ss, d.dd, d.ms - d.md};
 #pragma unroll
         for (int m = 0; m < kPartials; ++m) {
-          const T partial = here ? w[i] * partials[m] : T(0);
+          const T partial = here ? partials[m] : T(0);
           at[m * kMapElements] = backward[m].push(partial, p.window);
         }
       }
@@ -413,7 +419,7 @@ class GradientKernel : Strip<T, kRadius, kMode, Images> {
     const Span own = {stored ? output_columns().bits : 0};
     const Span in_l1 = {
         own_row && p.l1_region.has_row(row) ? l1_columns().bits : 0};
-    this->template load_weights<kDense>(
+    this->template load_weights<kDenseWeights>(
         row, x0 + lane, kWarpSize * p.weight.stride[3], in_l1, weights);
     blur_row<kPartials>();
 

@@ -13,7 +13,8 @@ namespace fused_ssim::detail::cuda {
 template <typename T>
 void launch_forward(const SSIMParams<T>& params, unsigned blocks);
 
-/// kBothGradients if `params.grad_target` is there, else kGradient.
+/// kBothGradients if `params.grad_target` is there, kErrorMap if `params.error_map` is,
+/// else kGradient.
 template <typename T>
 void launch_forward_backward(const SSIMParams<T>& params, unsigned blocks);
 

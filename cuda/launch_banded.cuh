@@ -25,34 +25,48 @@ void launch_banded_images(const BandedParams& params, unsigned blocks) {
       blocks,
       P::kWarps * kWarpSize,
       static_cast<std::size_t>(P::layout(params.strip_blocks).bytes),
-      params);
+      params,
+      params.ssim.early);
+}
+
+template <Mode kMode, int kSpan>
+void launch_banded_span(const BandedParams& params, unsigned blocks) {
+  const bool float_input = params.ssim.input.element == Element::kFloat32;
+  const bool float_images =
+      float_input && params.ssim.target.element == Element::kFloat32;
+  const bool weights = params.ssim.weight.data != nullptr;
+  // With these windows the map of errors is rare.
+  constexpr bool kRare = kMode == Mode::kErrorMap;
+  if constexpr (!kRare) {
+    if (float_images && !weights) {
+      return launch_banded_images<
+          kMode,
+          kSpan,
+          BandedImages<true, true, false>>(params, blocks);
+    }
+    if (float_images) {
+      return launch_banded_images<kMode, kSpan, BandedImages<true, true, true>>(
+          params, blocks);
+    }
+  }
+  if constexpr (!kRare && kSpan == 2) {
+    if (float_input) {
+      return launch_banded_images<
+          kMode,
+          kSpan,
+          BandedImages<true, false, true>>(params, blocks);
+    }
+  }
+  launch_banded_images<kMode, kSpan, BandedImages<false, false, true>>(
+      params, blocks);
 }
 
 template <Mode kMode>
 void launch_banded(const BandedParams& params, unsigned blocks) {
-  const bool float_input = params.ssim.input.element == Element::kFloat32;
-  const bool float_target = params.ssim.target.element == Element::kFloat32;
-  const bool weights = params.ssim.weight.data != nullptr;
-  if (span_of_radius(params.ssim.window.radius) == 3) {
-    if (float_input && float_target) {
-      launch_banded_images<kMode, 3, BandedImages<true, true, true>>(
-          params, blocks);
-    } else {
-      launch_banded_images<kMode, 3, BandedImages<false, false, true>>(
-          params, blocks);
-    }
-  } else if (float_input && float_target && !weights) {
-    launch_banded_images<kMode, 2, BandedImages<true, true, false>>(
-        params, blocks);
-  } else if (float_input && float_target) {
-    launch_banded_images<kMode, 2, BandedImages<true, true, true>>(
-        params, blocks);
-  } else if (float_input) {
-    launch_banded_images<kMode, 2, BandedImages<true, false, true>>(
-        params, blocks);
+  if (span_of_radius(params.ssim.window.radius) == 2) {
+    launch_banded_span<kMode, 2>(params, blocks);
   } else {
-    launch_banded_images<kMode, 2, BandedImages<false, false, true>>(
-        params, blocks);
+    launch_banded_span<kMode, 3>(params, blocks);
   }
 }
 

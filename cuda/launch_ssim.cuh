@@ -40,19 +40,25 @@ void launch_images(const SSIMParams<T>& params, unsigned blocks) {
       blocks,
       Policy<T, kMode>::kThreads,
       kSharedBytes,
-      params);
+      params,
+      params.early);
 }
 
 /// And planes of less than 2 GiB, so that 32 bits do for a place in one.
-template <typename T>
-bool has_dense_rows(const SSIMParams<T>& params) {
-  const auto dense = [&](const auto& image) {
+inline bool has_pixel_stride(const SSIMParams<float>& params, int stride) {
+  const auto has = [&](const auto& image, int elements) {
     return image.data == nullptr ||
-        (image.stride[3] == bytes_of(image.element) &&
+        (image.stride[3] == elements * bytes_of(image.element) &&
          (params.height + 1) * image.stride[2] < (std::int64_t(1) << 31));
   };
-  return dense(params.input) && dense(params.target) && dense(params.weight) &&
-      dense(params.grad_input) && dense(params.grad_target);
+  return has(params.input, stride) && has(params.target, stride) &&
+      has(params.grad_input, stride) && has(params.grad_target, stride) &&
+      has(params.weight, 1);
+}
+
+inline bool has_known_weights(const SSIMParams<float>& params) {
+  return params.weight.element == Element::kFloat32 ||
+      params.weight.element == Element::kBool;
 }
 
 /// Launches the kernel for `Images` if that is what the images are.
@@ -62,7 +68,9 @@ bool launch_if_known(const SSIMParams<float>& params, unsigned blocks) {
       Images::input(params.input.element) == params.input.element &&
       Images::target(params.target.element) == params.target.element &&
       Images::kMayHaveWeights == (params.weight.data != nullptr) &&
-      (!Images::kDenseRows || has_dense_rows(params));
+      (!Images::kMayHaveWeights || has_known_weights(params)) &&
+      (Images::kPixelStride == 0 ||
+       has_pixel_stride(params, Images::kPixelStride));
   if (known) {
     launch_images<float, kCommonRadius, kMode, Images>(params, blocks);
   }
@@ -76,30 +84,41 @@ bool launch_common(const SSIMParams<float>& params, unsigned blocks) {
   constexpr auto kHalf = Element::kFloat16;
   constexpr auto kBFloat = Element::kBFloat16;
   constexpr auto kByte = Element::kUInt8;
-  // The value kernel goes through columns.
-  constexpr bool kDense = Policy<float, kMode>::kHasGradient;
+  // The value kernel goes through columns, where no stride is a constant.
+  constexpr bool kRows = Policy<float, kMode>::kHasGradient;
+  constexpr int kDense = kRows ? 1 : 0, kInterleaved = kRows ? 3 : 0;
   using Plain = KnownImages<kFloat, kFloat, false, kDense>;
-  using Permuted = KnownImages<kFloat, kFloat, false, false>;
+  using Permuted = KnownImages<kFloat, kFloat, false, 0>;
   if constexpr (kMode == Mode::kSums || kMode == Mode::kGradient) {
+    using Interleaved = KnownImages<kFloat, kFloat, false, kInterleaved>;
     using Weighted = KnownImages<kFloat, kFloat, true, kDense>;
-    using PermutedWeighted = KnownImages<kFloat, kFloat, true, false>;
+    using InterleavedWeighted = KnownImages<kFloat, kFloat, true, kInterleaved>;
     using Bytes = KnownImages<kFloat, kByte, false, kDense>;
-    using PermutedBytes = KnownImages<kFloat, kByte, false, false>;
-    using PermutedWeightedBytes = KnownImages<kFloat, kByte, true, false>;
+    using InterleavedBytes = KnownImages<kFloat, kByte, false, kInterleaved>;
+    using PermutedBytes = KnownImages<kFloat, kByte, false, 0>;
+    using InterleavedWeightedBytes =
+        KnownImages<kFloat, kByte, true, kInterleaved>;
+    using PermutedWeightedBytes = KnownImages<kFloat, kByte, true, 0>;
     using Half = KnownImages<kHalf, kHalf, false, kDense>;
     using BFloat = KnownImages<kBFloat, kBFloat, false, kDense>;
     return launch_if_known<kMode, Plain>(params, blocks) ||
+        launch_if_known<kMode, Interleaved>(params, blocks) ||
         launch_if_known<kMode, Permuted>(params, blocks) ||
         launch_if_known<kMode, Weighted>(params, blocks) ||
-        launch_if_known<kMode, PermutedWeighted>(params, blocks) ||
+        launch_if_known<kMode, InterleavedWeighted>(params, blocks) ||
         launch_if_known<kMode, Bytes>(params, blocks) ||
+        launch_if_known<kMode, InterleavedBytes>(params, blocks) ||
         launch_if_known<kMode, PermutedBytes>(params, blocks) ||
+        launch_if_known<kMode, InterleavedWeightedBytes>(params, blocks) ||
         launch_if_known<kMode, PermutedWeightedBytes>(params, blocks) ||
         launch_if_known<kMode, Half>(params, blocks) ||
         launch_if_known<kMode, BFloat>(params, blocks);
   } else {
+    using PermutedWeighted = KnownImages<kFloat, kFloat, true, 0>;
     return launch_if_known<kMode, Plain>(params, blocks) ||
-        launch_if_known<kMode, Permuted>(params, blocks);
+        launch_if_known<kMode, Permuted>(params, blocks) ||
+        (kMode == Mode::kErrorMap &&
+         launch_if_known<kMode, PermutedWeighted>(params, blocks));
   }
 }
 

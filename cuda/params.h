@@ -79,8 +79,8 @@ struct Normaliser {
   WeightSums counts; // of pixels, where there are no weights
 };
 
-/// The sums that the banded kernel left. A NaN among them says that the images did not
-/// fit it.
+/// The sums that a faster kernel left. A NaN among them says that the images did not fit
+/// it.
 struct FirstTry {
   const TermSums* partials; // [blocks]
   int blocks; // 0: it did not run
@@ -123,6 +123,7 @@ struct SSIMParams {
   int plane_blocks;
   double* plane_sums; // [blocks], or null
   bool l1_sum; // wanted
+  bool early; // begins while the sum of the weights is still computed
   FirstTry first_try; // if that is good, there is nothing left to do
 };
 
@@ -133,6 +134,8 @@ struct WeightSumParams {
   int channels, height, width;
   DeviceRegion ssim_region, l1_region;
   bool same_regions;
+  bool
+      flat; // both regions are whole planes, of float32 without gaps, 16 bytes aligned
   WeightSums* partials; // [blocks]
 };
 

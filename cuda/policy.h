@@ -10,16 +10,22 @@
 namespace fused_ssim::detail::cuda {
 
 /// What a kernel delivers besides the sums.
-enum class Mode { kSums, kMap, kGradient, kBothGradients };
+enum class Mode {
+  kSums,
+  kMap,
+  kGradient,
+  kBothGradients,
+  kErrorMap, // and the gradient
+};
 
-/// The window of 11 has kernels of its own.
+/// Windows of up to 11 have kernels of their own.
 constexpr int kCommonRadius = 5;
 
 /// A block's shape.
 template <typename T, Mode kMode>
 struct Policy {
-  static constexpr bool kHasGradient =
-      kMode == Mode::kGradient || kMode == Mode::kBothGradients;
+  static constexpr bool kHasGradient = kMode == Mode::kGradient ||
+      kMode == Mode::kBothGradients || kMode == Mode::kErrorMap;
   /// A thread owns a column in the vertical phase, a warp a row in the horizontal
   /// one; so a step takes as many rows as the block has warps. 128 threads, four
   /// blocks at once: 426 us instead of 339, for the wider share of halo.

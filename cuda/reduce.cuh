@@ -75,7 +75,7 @@ __device__ __forceinline__ Sums block_sum(Sums sums, Sums* scratch) {
   return total;
 }
 
-/// As block_sum.
+/// As block_sum, for a `scratch` that was last read before a block barrier.
 template <int kBarrier>
 __device__ __forceinline__ PivotSample
 block_sample(PivotSample sample, PivotSample* scratch) {
@@ -90,11 +90,10 @@ block_sample(PivotSample sample, PivotSample* scratch) {
          from(sample.low_difference, step),
          from(sample.high_difference, step)});
   }
-  block_barrier<kBarrier>();
   if (threadIdx.x % kWarpSize == 0) {
     scratch[threadIdx.x / kWarpSize] = sample;
   }
-  block_barrier<kBarrier + 1>();
+  block_barrier<kBarrier>();
   PivotSample total = scratch[0];
   for (unsigned warp = 1; warp < blockDim.x / kWarpSize; ++warp) {
     total.include(scratch[warp]);
@@ -102,7 +101,7 @@ block_sample(PivotSample sample, PivotSample* scratch) {
   return total;
 }
 
-/// Whether the banded kernel's results hold; the same for all threads. Each warp looks
+/// Whether the faster kernel's results hold; the same for all threads. Each warp looks
 /// for itself.
 __device__ __forceinline__ bool is_good(const FirstTry& first_try) {
   if (first_try.blocks == 0) {
@@ -128,6 +127,7 @@ weight_sums(const Normaliser& normaliser, WeightSums* scratch) {
   if (normaliser.partials == nullptr) {
     return normaliser.counts;
   }
+  wait_for_last_launch();
   WeightSums sums;
   for (int i = threadIdx.x; i < normaliser.blocks; i += blockDim.x) {
     add(sums, normaliser.partials[i]);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace fused_ssim::detail::cuda {
 namespace {
@@ -30,6 +31,20 @@ unsigned put_channels_beside(SSIMParams<T>& params, std::int64_t blocks) {
   const bool possible = whole > 0 && 16 * (blocks - whole) <= blocks;
   params.beside = possible ? params.channels : 1;
   return static_cast<unsigned>(possible ? whole : blocks);
+}
+
+/// Whether a window may be taken for one of 11 whose outer weights are 0. Then a NaN, or
+/// what overflows, reaches windows that do not contain it. That must show in the sum of
+/// 1 - SSIM: so all windows must count in this sum, and what is finite must stay finite in
+/// the partial derivatives, which have C2 squared in their divisors.
+inline bool fits_wider_window(const SSIMParams<float>& params) {
+  const DeviceRegion &map = params.map_region, &own = params.own_region;
+  const bool all_count = own.row_begin <= map.row_begin &&
+      own.row_end >= map.row_end && own.column_begin <= map.column_begin &&
+      own.column_end >= map.column_end &&
+      (params.error_map.data == nullptr || params.weight.data == nullptr);
+  return params.window.radius < kCommonRadius && all_count &&
+      params.two_c2 > 1e-12f;
 }
 
 /// As few strips of at most `widest` columns as do, of about the same width: a narrower
@@ -62,6 +77,15 @@ WeightSumParams weight_sum_params(
   params.ssim_region = on_device(ssim_region(problem));
   params.l1_region = on_device(l1_region(problem));
   params.same_regions = ssim_region(problem) == l1_region(problem);
+  const Image& weight = params.weight;
+  const Region plane = {0, problem.height, 0, problem.width};
+  params.flat = params.same_regions && ssim_region(problem) == plane &&
+      weight.element == Element::kFloat32 && weight.stride[3] == 4 &&
+      weight.stride[2] == 4 * problem.width &&
+      (reinterpret_cast<std::uintptr_t>(weight.data) | weight.stride[0] |
+       weight.stride[1]) %
+              16 ==
+          0;
   params.partials = partials;
   return params;
 }
@@ -87,8 +111,10 @@ FinishParams finish_params(
 
 /// Blocks for the whole problem.
 template <typename P>
-std::int64_t block_count(const Problem& problem, const DeviceScope& device) {
-  const int radius = problem.window.radius;
+std::int64_t block_count(
+    const Problem& problem,
+    int radius, // of the window, or of a wider one
+    const DeviceScope& device) {
   const int strip_width = P::strip_width(radius);
   const Region& own = problem.own_region;
   const std::int64_t strips = (own.columns() + strip_width - 1) / strip_width;
@@ -104,8 +130,8 @@ std::int64_t block_count(const Problem& problem, const DeviceScope& device) {
 
 template <typename T>
 int plane_parts(const Problem& problem, const DeviceScope& device) {
-  const std::int64_t blocks =
-      block_count<Policy<T, Mode::kGradient>>(problem, device);
+  const std::int64_t blocks = block_count<Policy<T, Mode::kGradient>>(
+      problem, problem.window.radius, device);
   return static_cast<int>(
       std::max<std::int64_t>(blocks / (problem.batch * problem.channels), 1));
 }
@@ -126,8 +152,8 @@ class Call {
             (2 * kMaxBlocks + kElementwiseBlocks) * sizeof(TermSums) +
             kElementwiseBlocks * sizeof(WeightSums)),
         ssim_partials_(static_cast<TermSums*>(workspace_.data())),
-        banded_partials_(ssim_partials_ + kMaxBlocks),
-        l1_partials_(banded_partials_ + kMaxBlocks),
+        first_partials_(ssim_partials_ + kMaxBlocks),
+        l1_partials_(first_partials_ + kMaxBlocks),
         weight_partials_(
             reinterpret_cast<WeightSums*>(l1_partials_ + kElementwiseBlocks)) {}
 
@@ -135,7 +161,7 @@ class Call {
     sum_weights();
     if (passes_.ssim) {
       if (outputs_.error_map.data != nullptr) {
-        run_ssim<Mode::kGradient>(); // whose gradient may not be wanted
+        run_ssim<Mode::kErrorMap>(); // whose gradient may not be wanted
       } else if (!passes_.images_with_ssim) {
         run_ssim<Mode::kSums>();
       } else if (outputs_.map.data != nullptr) {
@@ -159,12 +185,13 @@ class Call {
   const DeviceScope& device_;
   Workspace workspace_;
   TermSums* ssim_partials_; // [kMaxBlocks]
-  TermSums* banded_partials_; // [kMaxBlocks]
+  TermSums* first_partials_; // [kMaxBlocks]
   TermSums* l1_partials_; // [kElementwiseBlocks]
   WeightSums* weight_partials_; // [kElementwiseBlocks]
   // Whose partial sums are there.
-  unsigned ssim_blocks_ = 0, banded_blocks_ = 0, l1_blocks_ = 0;
+  unsigned ssim_blocks_ = 0, first_blocks_ = 0, l1_blocks_ = 0;
   Normaliser normaliser_{};
+  bool may_begin_early_ = false; // the next launch: the last one lets it
 
   /// A map is not divided by anything, and sums are weighed as they are.
   void sum_weights() {
@@ -187,11 +214,13 @@ class Call {
     normaliser_.repeat = double(problem_.batch) / double(params.batch) *
         double(problem_.channels) / double(params.channels);
     launch_weight_sum(params, static_cast<unsigned>(normaliser_.blocks));
+    may_begin_early_ = true;
   }
 
   /// `images`: the kernel writes the map or the gradients.
-  SSIMParams<T> ssim_params(bool images) const {
+  SSIMParams<T> ssim_params(bool images) {
     SSIMParams<T> params{};
+    params.early = std::exchange(may_begin_early_, false);
     params.input = image_of(problem_.input);
     params.target = image_of(problem_.target);
     params.weight = image_of(problem_.weight);
@@ -227,7 +256,6 @@ class Call {
 
   template <Mode kMode>
   void run_ssim() {
-    using P = Policy<T, kMode>;
     auto params = ssim_params(passes_.images_with_ssim);
     const ErrorTerms& error = outputs_.error;
     params.error_map = image_of(outputs_.error_map);
@@ -235,16 +263,19 @@ class Call {
     params.error_ssim =
         static_cast<T>(kValueScale * (error.dssim + error.contrast_structure));
     params.error_is_contrast_structure = error.contrast_structure != 0;
-    // The banded kernel always writes the gradient.
-    const bool error_alone =
-        params.error_map.data != nullptr && !passes_.images_with_ssim;
     if constexpr (sizeof(T) == sizeof(float)) {
-      if (!error_alone) {
-        run_banded<kMode>(params);
-      }
+      try_first<kMode>(params);
     }
-    params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
+    params.first_try = {first_partials_, static_cast<int>(first_blocks_)};
+    params.early = params.early && first_blocks_ == 0;
     params.partials = passes_.sums ? ssim_partials_ : nullptr;
+    ssim_blocks_ = launch_strips<kMode>(params);
+  }
+
+  /// Returns the number of blocks.
+  template <Mode kMode>
+  unsigned launch_strips(SSIMParams<T>& params) {
+    using P = Policy<T, kMode>;
     const int radius = params.window.radius;
     const int own_rows = params.own_region.rows();
     divide_columns(params, P::strip_width(radius));
@@ -257,36 +288,48 @@ class Call {
       blocks = static_cast<unsigned>(
           problem_.batch * problem_.channels * outputs_.plane_parts);
     } else {
-      blocks = put_channels_beside(params, block_count<P>(problem_, device_));
+      blocks = put_channels_beside(
+          params, block_count<P>(problem_, radius, device_));
     }
     if constexpr (P::kHasGradient) {
       launch_forward_backward(params, blocks);
     } else {
       launch_forward(params, blocks);
     }
-    ssim_blocks_ = blocks;
+    return blocks;
   }
 
-  /// Where the banded kernel is faster than the others; if the images do not fit it,
-  /// these follow.
+  /// For windows that no kernel knows at compile time: one that is faster, but does not
+  /// fit all images. If it finds that they do not fit, the others follow.
   template <Mode kMode>
-  void run_banded(SSIMParams<float> ssim) {
-    BandedParams params{};
-    params.ssim = ssim;
-    params.ssim.partials = banded_partials_;
-    // Its blocks do not keep to one image and channel.
-    if (problem_.per_plane || !device_.has_matrix() || !prefers_banded(ssim)) {
+  void try_first(SSIMParams<float> params) {
+    if (problem_.per_plane) {
+      return; // their blocks do not keep to one image and channel
+    }
+    params.partials = first_partials_;
+    if (fits_wider_window(params)) {
+      params.window.radius = kCommonRadius;
+      first_blocks_ = launch_strips<kMode>(params);
       return;
     }
-    if (kMode == Mode::kGradient && ssim.grad_target.data != nullptr) {
-      run_banded_as<Mode::kBothGradients>(params);
+    // The banded kernel always writes the gradient.
+    const bool error_alone =
+        params.error_map.data != nullptr && !passes_.images_with_ssim;
+    if (error_alone || !device_.has_matrix() ||
+        params.window.radius == kCommonRadius) {
+      return;
+    }
+    BandedParams banded{};
+    banded.ssim = params;
+    if (kMode == Mode::kGradient && params.grad_target.data != nullptr) {
+      run_banded<Mode::kBothGradients>(banded);
     } else {
-      run_banded_as<kMode>(params);
+      run_banded<kMode>(banded);
     }
   }
 
   template <Mode kMode>
-  void run_banded_as(BandedParams& params) {
+  void run_banded(BandedParams& params) {
     const auto divide = span_of_radius(params.ssim.window.radius) == 2
         ? divide_banded<kMode, 2>
         : divide_banded<kMode, 3>;
@@ -302,7 +345,7 @@ class Call {
              std::int64_t(device_.multiprocessors()),
              std::int64_t(kMaxBlocks)}));
     launch_banded<kMode>(params, blocks);
-    banded_blocks_ = blocks;
+    first_blocks_ = blocks;
   }
 
   void run_l1() {
@@ -320,7 +363,7 @@ class Call {
     auto params = finish_params(problem_, outputs_, normaliser_);
     params.ssim_partials = ssim_partials_;
     params.ssim_blocks = static_cast<int>(ssim_blocks_);
-    params.first_try = {banded_partials_, static_cast<int>(banded_blocks_)};
+    params.first_try = {first_partials_, static_cast<int>(first_blocks_)};
     // L1's sum is of the kernel with L1 alone, if that runs.
     params.l1_of_ssim = !passes_.l1;
     params.l1_partials = passes_.l1 ? l1_partials_ : ssim_partials_;

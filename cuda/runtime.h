@@ -54,14 +54,29 @@ class Workspace {
   c10::DataPtr data_; // [bytes]
 };
 
-/// On the current stream of the current device.
+/// Whether launch() can begin a kernel early, also where it is captured into a graph.
+inline bool can_begin_early() {
+#if CUDART_VERSION >= 12030
+  static const bool driver_can = [] {
+    int version = 0;
+    return cudaDriverGetVersion(&version) == cudaSuccess && version >= 12030;
+  }();
+  return driver_can && at::cuda::getCurrentDeviceProperties()->major >= 9;
+#else
+  return false;
+#endif
+}
+
+/// On the current stream of the current device. `early`: as soon as the last launch lets
+/// it; the kernel calls wait_for_last_launch().
 template <typename Params>
 void launch(
     void (*kernel)(Params),
     unsigned blocks,
     unsigned threads,
     std::size_t shared_bytes,
-    const Params& params) {
+    const Params& params,
+    bool early = false) {
   constexpr std::size_t kAlways = 48 * 1024;
   if (shared_bytes > kAlways) {
     C10_CUDA_CHECK(cudaFuncSetAttribute(
@@ -69,6 +84,22 @@ void launch(
         cudaFuncAttributeMaxDynamicSharedMemorySize,
         static_cast<int>(shared_bytes)));
   }
+#if CUDART_VERSION >= 12030
+  if (early && can_begin_early()) {
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = blocks;
+    config.blockDim = threads;
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = at::cuda::getCurrentCUDAStream();
+    config.attrs = &attribute;
+    config.numAttrs = 1;
+    C10_CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, params));
+    return;
+  }
+#endif
   kernel<<<blocks, threads, shared_bytes, at::cuda::getCurrentCUDAStream()>>>(
       params);
   C10_CUDA_KERNEL_LAUNCH_CHECK();

@@ -107,6 +107,9 @@ class Strip {
   }
 
   __device__ __forceinline__ void store_sums() {
+    if (has_weights()) {
+      wait_for_last_launch(); // the kernels that follow read what that wrote
+    }
     if (p.partials != nullptr || p.plane_sums != nullptr) {
       const TermSums sums = {dssim_sum.value() * kValueScale, l1_sum.value()};
       const TermSums total = block_sum<0>(sums, scratch);
@@ -132,7 +135,8 @@ class Strip {
   }
 
   __device__ __forceinline__ bool has_weights() const {
-    return Images::kMayHaveWeights && p.weight.data != nullptr;
+    return Images::kMayHaveWeights &&
+        (Images::kKnown || p.weight.data != nullptr);
   }
 
   /// p and q from the finite pixels of some rows of the segment, in this column.
@@ -177,13 +181,16 @@ class Strip {
       std::int64_t step_bytes,
       const Span& inside,
       Raw<T> (&raw)[kCount]) const {
-    if (has_weights()) {
-      load<kDense>(
-          p.weight.at(image, channel, row, column),
-          step_bytes,
-          p.weight.element,
-          inside,
-          raw);
+    if (!has_weights()) {
+      return;
+    }
+    const char* const at = p.weight.at(image, channel, row, column);
+    if constexpr (!Images::kKnown) {
+      load<kDense>(at, step_bytes, p.weight.element, inside, raw);
+    } else if (p.weight.element == Element::kFloat32) {
+      load_as<std::uint32_t, kDense>(at, step_bytes, inside, raw);
+    } else {
+      load_as<std::uint8_t, kDense>(at, step_bytes, inside, raw);
     }
   }
 
@@ -192,12 +199,18 @@ class Strip {
   __device__ __forceinline__ void convert_weights(
       const Raw<T> (&raw)[kCount],
       T (&w)[kCount]) const {
-    if (has_weights()) {
-      convert_all(p.weight.element, raw, w);
-    } else {
+    if (!has_weights()) {
 #pragma unroll
       for (int i = 0; i < kCount; ++i) {
         w[i] = T(1);
+      }
+    } else if constexpr (!Images::kKnown) {
+      convert_all(p.weight.element, raw, w);
+    } else {
+      const bool numbers = p.weight.element == Element::kFloat32;
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        w[i] = numbers ? bit_cast<T>(raw[i]) : static_cast<T>(raw[i] != 0);
       }
     }
   }

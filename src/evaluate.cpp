@@ -11,6 +11,13 @@
 namespace fused_ssim::detail {
 namespace {
 
+/// The image, `margin` pixels less on each side.
+Region region_within(const torch::Tensor& image, std::int64_t margin) {
+  return {margin, image.size(-2) - margin, margin, image.size(-1) - margin};
+}
+
+} // namespace
+
 std::vector<std::int64_t> map_sizes(
     const Objective& objective,
     const torch::Tensor& input) {
@@ -20,11 +27,6 @@ std::vector<std::int64_t> map_sizes(
     sizes[sizes.size() - 1] -= objective.window_size - 1;
   }
   return sizes;
-}
-
-/// The image, `margin` pixels less on each side.
-Region region_within(const torch::Tensor& image, std::int64_t margin) {
-  return {margin, image.size(-2) - margin, margin, image.size(-1) - margin};
 }
 
 ErrorTerms error_terms(ErrorMap error_map, const Terms& terms) {
@@ -39,8 +41,6 @@ ErrorTerms error_terms(ErrorMap error_map, const Terms& terms) {
       return {};
   }
 }
-
-} // namespace
 
 Evaluation allocate(
     const Objective& objective,

@@ -7,6 +7,9 @@
 
 #include <torch/torch.h>
 
+#include <cstdint>
+#include <vector>
+
 namespace fused_ssim::detail {
 
 /// The results that a call asks for. Nothing else is computed or allocated.
@@ -73,6 +76,14 @@ Evaluation allocate(
     const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
     const torch::Tensor& target, // as input
     const Request& request);
+
+/// The sizes of a map of all windows that `input` has.
+std::vector<std::int64_t> map_sizes(
+    const Objective& objective,
+    const torch::Tensor& input); // [N, C, H, W] or [C, H, W]
+
+/// The terms of `error_map`, for a loss of `terms`.
+ErrorTerms error_terms(ErrorMap error_map, const Terms& terms);
 
 /// An empty batch: as torch's own losses, a mean of nothing is NaN, a sum 0.
 void fill_empty(const Objective& objective, Evaluation& result);

@@ -30,11 +30,11 @@ Sums* sums_of(const torch::Tensor& tensor) { // [2] or [pieces, 2] float64
   return static_cast<Sums*>(tensor.mutable_data_ptr());
 }
 
-/// A view in the piece's coordinates: the tensor's first row is the piece's first own one.
-MutableView write_own(const torch::Tensor& tensor, const Piece& piece) {
+/// A view in which the tensor's first row counts as `first`.
+MutableView write_from(std::int64_t first, const torch::Tensor& tensor) {
   auto view = write(tensor);
   view.data = static_cast<char*>(view.data) -
-      piece.own.begin * view.stride[2] * bytes_of(view.element);
+      first * view.stride[2] * bytes_of(view.element);
   return view;
 }
 
@@ -52,8 +52,16 @@ Evaluation allocate(
     const Objective& objective,
     const torch::Tensor& input,
     const torch::Tensor& target,
-    const Request& request) {
-  auto result = detail::allocate(objective, input, target, request);
+    const Request& request,
+    std::int64_t map_rows) {
+  Request rest = request;
+  rest.error_map = ErrorMap::kNone;
+  auto result = detail::allocate(objective, input, target, rest);
+  if (request.error_map != ErrorMap::kNone) {
+    auto sizes = map_sizes(objective, input);
+    sizes[sizes.size() - 2] = map_rows;
+    result.error_map = torch::empty(sizes, input.options());
+  }
   if (input.numel() == 0) {
     fill_empty(objective, result);
   }
@@ -109,6 +117,7 @@ void evaluate(
     const torch::Tensor& weight_sums,
     const torch::Tensor& grad_input,
     const torch::Tensor& grad_target,
+    const torch::Tensor& error_map,
     const torch::Tensor& term_sums) {
   if (grad_target.defined() && !grad_input.defined()) {
     // Both terms are symmetric in the images.
@@ -121,6 +130,7 @@ void evaluate(
         weight_sums,
         grad_target,
         grad_input,
+        error_map,
         term_sums);
   }
   auto problem = make_problem(objective, piece);
@@ -139,10 +149,16 @@ void evaluate(
   }
   outputs.term_sums = sums_of<TermSums>(term_sums);
   if (grad_input.defined()) {
-    outputs.grad_input = write_own(grad_input, piece);
+    outputs.grad_input = write_from(piece.own.begin, grad_input);
   }
   if (grad_target.defined()) {
-    outputs.grad_target = write_own(grad_target, piece);
+    outputs.grad_target = write_from(piece.own.begin, grad_target);
+  }
+  if (error_map.defined() && error_map.numel() > 0) {
+    // It starts at the first own window; the kernels count from the first of all.
+    const auto first = intersection(piece.own, piece.map).begin;
+    outputs.error_map = write_from(first - piece.map.begin, error_map);
+    outputs.error = error_terms(request.error_map, objective.terms);
   }
   run(problem, outputs, piece.input);
 }

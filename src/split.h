@@ -47,7 +47,8 @@ FUSED_SSIM_API Evaluation allocate(
     const Objective& objective,
     const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
     const torch::Tensor& target, // as input
-    const Request& request);
+    const Request& request,
+    std::int64_t map_rows); // own rows that are centres of windows
 
 /// The sums of the mask's weights over the own rows: a WeightSums as [2] float64.
 FUSED_SSIM_API torch::Tensor sum_weights(
@@ -59,8 +60,8 @@ FUSED_SSIM_API torch::Tensor total_weights( // [2] float64
     const Objective& objective,
     const torch::Tensor& weight_sums); // [pieces, 2] float64
 
-/// Writes the gradients of the whole image's objective in the piece's own rows, and what
-/// the piece adds to the terms.
+/// Writes the gradients of the whole image's objective in the piece's own rows, the map
+/// of errors of its own windows, and what the piece adds to the terms.
 FUSED_SSIM_API void evaluate(
     const Objective& objective,
     const Piece& piece,
@@ -68,6 +69,8 @@ FUSED_SSIM_API void evaluate(
     const torch::Tensor& weight_sums, // [2] float64, of the whole image
     const torch::Tensor& grad_input, // [N, C, own rows, W], or undefined
     const torch::Tensor& grad_target, // as grad_input, or undefined
+    const torch::Tensor&
+        error_map, // [N, C, own rows that are in map, W'], or undefined
     const torch::Tensor& term_sums); // [2] float64: a TermSums
 
 /// Writes the scalars of `result`.

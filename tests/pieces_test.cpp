@@ -1,6 +1,6 @@
 // A problem whose image is a piece of a larger one: rows of its neighbours above and
-// below, results for its own rows alone. Together the pieces have to give the loss and
-// the gradient of the whole image.
+// below, results for its own rows alone. Together the pieces have to give the loss, the
+// gradient and the map of errors of the whole image.
 
 #include "support.h"
 
@@ -89,6 +89,8 @@ class PiecesTest : public DeviceTest {
 
     const auto grad_x = torch::full_like(x, NAN);
     const auto grad_y = torch::full_like(y, NAN);
+    const auto error_map = torch::full(
+        {3, height - 2 * margin, width - 2 * margin}, NAN, x.options());
     double value = 0;
     const auto term_sums = torch::zeros({2}, torch::kFloat64);
     const auto weight_sums = torch::zeros({2}, torch::kFloat64);
@@ -136,6 +138,16 @@ class PiecesTest : public DeviceTest {
       run(problem, outputs);
       value += part.item<double>();
 
+      // Rows of the map count from the first window that the piece has.
+      const auto piece_grad = torch::empty_like(x_piece);
+      Outputs errors;
+      errors.grad_input = view_of<MutableView>(piece_grad);
+      errors.error_map = view_of<MutableView>(error_map);
+      errors.error_map.data = error_map.data_ptr<float>() +
+          (first + problem.map_region.row_begin - margin) * error_map.stride(1);
+      errors.error = {kL1Weight, kDSSIMWeight, 0};
+      run(problem, errors);
+
       // What the piece adds to the whole.
       const auto piece_sums = torch::full({2, 2}, NAN, sums.options());
       Outputs raw;
@@ -171,6 +183,8 @@ class PiecesTest : public DeviceTest {
     EXPECT_NEAR(scalars.value, whole.value.item<double>(), 1e-6);
     expect_gradient(grad_x, whole.grad_input);
     expect_gradient(grad_y, whole.grad_target);
+    expect_map(
+        error_map, reference_error_map(x, y, Spec(options), ErrorMap::kLoss));
   }
 };
 

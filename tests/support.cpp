@@ -106,7 +106,10 @@ void expect_scalar(
   EXPECT_NEAR(a, e, tolerance * std::max(1.0, std::abs(e)));
 }
 
-void expect_map(const torch::Tensor& actual, const torch::Tensor& expected) {
+void expect_map(
+    const torch::Tensor& actual,
+    const torch::Tensor& expected,
+    double bound) {
   ASSERT_EQ(actual.sizes(), expected.sizes());
   if (actual.element_size() == 2) {
     return expect_within_rounding(actual, expected);
@@ -114,7 +117,8 @@ void expect_map(const torch::Tensor& actual, const torch::Tensor& expected) {
   const auto error = error_of(actual, expected);
   const bool wide = actual.scalar_type() == torch::kFloat64;
   const double largest = exact(expected).abs().max().item<double>();
-  EXPECT_LE(error.max, (wide ? 1e-12 : 5e-5) * std::max(1.0, largest)) << error;
+  EXPECT_LE(error.max, (wide ? 1e-12 : bound) * std::max(1.0, largest))
+      << error;
 }
 
 void expect_gradient(

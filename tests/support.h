@@ -157,7 +157,10 @@ void expect_scalar(
     const torch::Tensor& expected,
     double tolerance);
 /// Compares a map of SSIM or of a loss, of images in [0, 1].
-void expect_map(const torch::Tensor& actual, const torch::Tensor& expected);
+void expect_map(
+    const torch::Tensor& actual,
+    const torch::Tensor& expected,
+    double bound = 5e-5); // of the largest error in float32
 /// Compares a gradient by relative L2, cosine and bias. For half types it
 /// compares with the rounded reference.
 void expect_gradient(

@@ -11,7 +11,8 @@ class ValueTest : public DeviceTest {
   void compare(
       const torch::Tensor& x, // float64 on the CPU
       const torch::Tensor& y,
-      const SSIMOptions& options) const {
+      const SSIMOptions& options,
+      double map_bound = 5e-5) const {
     for (const auto type : {torch::kFloat32, torch::kFloat64}) {
       SCOPED_TRACE(type);
       const auto a = x.to(device(), type);
@@ -24,7 +25,8 @@ class ValueTest : public DeviceTest {
 
       auto none = options;
       none.reduction(torch::kNone);
-      expect_map(F::ssim(a, b, none), expected(a, b, Spec(none)).value);
+      expect_map(
+          F::ssim(a, b, none), expected(a, b, Spec(none)).value, map_bound);
 
       auto loss = L1DSSIMLossOptions()
                       .window_size(options.window_size())
@@ -80,8 +82,11 @@ TEST_P(ValueTest, WindowSizes) {
     }
     for (const double sigma : {0.3, 1.5, 8.0}) {
       SCOPED_TRACE(testing::Message() << size << ", sigma " << sigma);
+      // A window of few pixels sees little variance. float32 then loses the rounding of
+      // the squares, relative to C2. An H100 is off by 5.1e-5.
+      const double map_bound = sigma < 1 ? 1e-4 : 5e-5;
       for (auto options : paddings()) {
-        compare(x, y, options.window_size(size).sigma(sigma));
+        compare(x, y, options.window_size(size).sigma(sigma), map_bound);
       }
     }
   }

@@ -62,12 +62,18 @@ FUSED_SSIM_DISTRIBUTED_API torch::Tensor l1_dssim_loss(
 /// The same loss and its gradient without autograd, see
 /// `functional::l1_dssim_value_and_grad`. `loss`, `l1` and `ssim` are of the whole image,
 /// `grad` is of this rank's rows.
+///
+/// `error_map` asks for this rank's rows of the whole image's map of errors. All ranks ask
+/// for the same map. With `torch::kValid` these are the rows whose windows lie inside the
+/// whole image: window_size / 2 rows less at the upper and at the lower border, and maybe
+/// none. The maps of all ranks, one below the other, are the map of the whole image.
 FUSED_SSIM_DISTRIBUTED_API functional::L1DSSIMValueAndGrad
 l1_dssim_value_and_grad(
     const torch::Tensor& input, // [N, C, h, W] or [C, h, W]
     const torch::Tensor& target, // as input
     const c10::intrusive_ptr<c10d::ProcessGroup>& group,
     const L1DSSIMLossOptions& options = {},
-    const torch::Tensor& mask = {});
+    const torch::Tensor& mask = {},
+    ErrorMap error_map = ErrorMap::kNone);
 
 } // namespace fused_ssim::distributed

@@ -40,6 +40,19 @@ std::string as_reduction(double reduction) {
   return reduction == static_cast<double>(Reduction::kSum) ? "kSum" : "kMean";
 }
 
+std::string as_error_map(double error_map) {
+  switch (static_cast<ErrorMap>(error_map)) {
+    case ErrorMap::kLoss:
+      return "kLoss";
+    case ErrorMap::kDSSIM:
+      return "kDSSIM";
+    case ErrorMap::kContrastStructure:
+      return "kContrastStructure";
+    default:
+      return "kNone";
+  }
+}
+
 std::string as_device_type(double type) {
   return c10::DeviceTypeName(static_cast<c10::DeviceType>(type), true);
 }
@@ -95,6 +108,9 @@ const Property kProperties[] = {
     {"crop_l1",
      [](const Call& c) { return double(c.objective.crop_l1); },
      as_bool},
+    {"error_map",
+     [](const Call& c) { return double(c.error_map); },
+     as_error_map},
     {"type of device",
      [](const Call& c) { return double(c.input.device().type()); },
      as_device_type},

@@ -6,6 +6,8 @@
 #include "../split.h"
 #include "group.h"
 
+#include <fused_ssim/options.h>
+
 #include <torch/torch.h>
 
 #include <cstdint>
@@ -20,6 +22,7 @@ struct Call {
   const torch::Tensor& input; // [N, C, h, W] or [C, h, W]
   const torch::Tensor& target; // as input
   const torch::Tensor& mask; // see functional.h; may be undefined
+  ErrorMap error_map;
 };
 
 /// What a rank knows about the others after a successful exchange.

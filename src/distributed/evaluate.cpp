@@ -46,6 +46,7 @@ void check_call(const Call& call, const Group& group, bool is_loss) {
   if (is_loss) {
     check_weights(o);
   }
+  check_error_map(o, call.error_map);
   check_options(o);
   check_images(o, call.input, call.target);
   check_mask(o, call.input, call.mask);
@@ -97,7 +98,8 @@ torch::Tensor count_pixels(
 
 /// Rows that a rank needs on each side of its own.
 std::int64_t halo_of(const Objective& objective, const Request& request) {
-  if (objective.terms.dssim_weight == 0 && !request.log) {
+  if (objective.terms.dssim_weight == 0 && !request.log &&
+      request.error_map == ErrorMap::kNone) {
     return 0; // no windows
   }
   const auto radius = objective.window_size / 2;
@@ -117,9 +119,13 @@ class SplitEvaluation {
         request_(request),
         own_(agreement.rows[std::size_t(group->getRank())]),
         halo_(agreement.halo[std::size_t(group->getRank())]),
-        result_(
-            split::allocate(call.objective, call.input, call.target, request)) {
-  }
+        own_map_(own_map_of(own_)),
+        result_(split::allocate(
+            call.objective,
+            call.input,
+            call.target,
+            request,
+            own_map_.size())) {}
 
   Evaluation run() {
     if (call_.input.numel() == 0) {
@@ -167,6 +173,7 @@ class SplitEvaluation {
   const Request& request_;
   const Rows own_; // of the whole image
   const std::int64_t halo_;
+  const Rows own_map_; // the windows of own_, of the whole image
   Evaluation result_;
   torch::Tensor weight_sums_; // [2] float64, of the whole image
   torch::Tensor term_sums_; // [kMaxPieces, 2] float64
@@ -194,6 +201,15 @@ class SplitEvaluation {
     const auto edges = (middle.begin > own_.begin) + (middle.end < own_.end);
     return !call_.input.is_cuda() ||
         call_.input.numel() >= edges * kPixelsPerLaunch;
+  }
+
+  /// The rows of the whole image's map that are centred in `rows`.
+  Rows own_map_of(const Rows& rows) const {
+    const Objective& objective = call_.objective;
+    return split::intersection(
+        rows,
+        rows_of_map(
+            agreement_.height, objective.valid, objective.window_size / 2));
   }
 
   /// Rows of the whole image around `rows` that this rank sees.
@@ -230,6 +246,11 @@ class SplitEvaluation {
           ? gradient.slice(-2, rows.begin - own_.begin, rows.end - own_.begin)
           : gradient;
     };
+    const Rows own_map = own_map_of(rows);
+    const auto error_map = result_.error_map.defined() && own_map.size() > 0
+        ? result_.error_map.slice(
+              -2, own_map.begin - own_map_.begin, own_map.end - own_map_.begin)
+        : torch::Tensor();
     split::evaluate(
         objective,
         piece,
@@ -237,6 +258,7 @@ class SplitEvaluation {
         weight_sums_,
         own_rows(result_.grad_input),
         own_rows(result_.grad_target),
+        error_map,
         term_sums_[pieces_++]);
   }
 };
@@ -257,7 +279,7 @@ Evaluation evaluate_split(
   const auto input = split::resolved(lazy_input);
   const auto target = split::resolved(lazy_target);
   const auto mask = split::resolved(lazy_mask);
-  const Call call = {objective, input, target, mask};
+  const Call call = {objective, input, target, mask, request.error_map};
   const auto agreement = agree(call, halo_of(objective, request), group, [&] {
     check_call(call, group, is_loss);
   });

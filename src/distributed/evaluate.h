@@ -11,7 +11,8 @@
 namespace fused_ssim::detail {
 
 /// Collective: checks the arguments on all ranks, then computes what `request` asks for.
-/// The scalars are those of the whole image, the gradients those of this rank's rows.
+/// The scalars are those of the whole image, the gradients and the map of errors those of
+/// this rank's rows.
 Evaluation evaluate_split(
     const Objective& objective,
     const torch::Tensor& input, // [N, C, h, W] or [C, h, W]

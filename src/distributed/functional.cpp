@@ -133,13 +133,20 @@ functional::L1DSSIMValueAndGrad l1_dssim_value_and_grad(
     const torch::Tensor& target,
     const c10::intrusive_ptr<c10d::ProcessGroup>& group,
     const L1DSSIMLossOptions& options,
-    const torch::Tensor& mask) {
+    const torch::Tensor& mask,
+    ErrorMap error_map) {
   const Objective objective(options, "distributed::l1_dssim_value_and_grad()");
   detail::Request request;
   request.value = request.log = request.grad_input = true;
-  const auto result = detail::evaluate_split(
+  request.error_map = error_map;
+  auto result = detail::evaluate_split(
       objective, input, target, mask, group, request, /*is_loss=*/true);
-  return {result.value, result.l1, result.ssim, result.grad_input, {}};
+  return {
+      result.value,
+      result.l1,
+      result.ssim,
+      result.grad_input,
+      result.error_map};
 }
 
 } // namespace fused_ssim::distributed

@@ -60,7 +60,8 @@ void launch(
     unsigned blocks,
     unsigned threads,
     std::size_t shared_bytes,
-    const Params& params) {
+    const Params& params,
+    bool /*early*/ = false) {
   emulation::run_grid(blocks, threads, shared_bytes, [&] { kernel(params); });
 }
 

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <sstream>
+#include <string>
+#include <utility>
 
 namespace fused_ssim::test {
 namespace {
@@ -88,16 +91,100 @@ void test_different_needs(Ranks& ranks) {
 void test_empty_batch(Ranks& ranks) {
   ranks.begin("an empty batch");
   const Images images(ranks, 4, /*batch=*/0);
-  const auto mean =
-      D::l1_dssim_value_and_grad(images.own_x, images.own_y, ranks.group());
+  const auto mean = D::l1_dssim_value_and_grad(
+      images.own_x, images.own_y, ranks.group(), {}, {}, ErrorMap::kLoss);
   ranks.expect(torch::isnan(mean.loss).item<bool>(), "a mean that is no NaN");
   ranks.expect(mean.grad.sizes() == images.own_x.sizes(), "wrong sizes");
+  ranks.expect(mean.error_map.sizes() == images.own_x.sizes(), "wrong map");
   const auto sum = D::ssim(
       images.own_x,
       images.own_y,
       ranks.group(),
       SSIMOptions().reduction(torch::kSum));
   ranks.expect(sum.item<double>() == 0, "a sum that is not 0");
+}
+
+/// The first rank has `first` rows of `height`; the others share the rest.
+std::pair<std::int64_t, std::int64_t> own_rows(
+    const Ranks& ranks,
+    std::int64_t height,
+    std::int64_t first) {
+  const auto begin_of = [&](std::int64_t rank) {
+    return rank == 0
+        ? 0
+        : first + (height - first) * (rank - 1) / (ranks.size() - 1);
+  };
+  return ranks.size() == 1
+      ? std::make_pair(std::int64_t(0), height)
+      : std::make_pair(begin_of(ranks.rank()), begin_of(ranks.rank() + 1));
+}
+
+/// Each kind of map, at each cut, against the rows of the whole image's map.
+void test_error_map(
+    Ranks& ranks,
+    torch::ScalarType type,
+    const L1DSSIMLossOptions& options,
+    bool masked) {
+  const std::int64_t height = 22, width = 19;
+  torch::manual_seed(8);
+  const auto image = [&](at::IntArrayRef sizes) {
+    return torch::rand(sizes, torch::kFloat64).to(ranks.device(), type);
+  };
+  const auto x = image({2, 3, height, width}), y = image(x.sizes());
+  const auto mask = masked ? image({height, width}) : torch::Tensor();
+  const double tolerance = type == torch::kFloat64 ? 1e-12 : 1e-6;
+  const auto cuts = ranks.size() == 1 ? 1 : height - ranks.size() + 1;
+  for (std::int64_t cut = 1; cut <= cuts; ++cut) {
+    const auto rows = own_rows(ranks, height, cut);
+    const auto own = [&](const torch::Tensor& of) {
+      return of.defined() ? of.slice(-2, rows.first, rows.second) : of;
+    };
+    const auto call = [&](ErrorMap kind) {
+      return D::l1_dssim_value_and_grad(
+          own(x), own(y), ranks.group(), options, own(mask), kind);
+    };
+    const auto plain = call(ErrorMap::kNone);
+    for (const auto kind :
+         {ErrorMap::kLoss, ErrorMap::kDSSIM, ErrorMap::kContrastStructure}) {
+      std::ostringstream name;
+      name << "error map " << int(kind) << " of " << type << ", cut behind row "
+           << cut << (masked ? ", mask" : "");
+      ranks.begin(name.str());
+      const auto split = call(kind);
+      ranks.expect(
+          torch::equal(split.loss, plain.loss) &&
+              torch::equal(split.l1, plain.l1) &&
+              torch::equal(split.ssim, plain.ssim) &&
+              torch::equal(split.grad, plain.grad),
+          "the map changes the result");
+      const auto expected = own_map(
+          F::l1_dssim_value_and_grad(x, y, options, mask, kind).error_map,
+          options,
+          rows.first,
+          rows.second);
+      const auto& map = split.error_map;
+      const bool fits = map.sizes() == expected.sizes() &&
+          map.scalar_type() == type && map.is_contiguous() &&
+          map.device() == x.device() && !map.requires_grad();
+      ranks.expect(fits, "wrong form: ", map.toString(), map.sizes());
+      if (fits && map.numel() > 0) {
+        const auto error =
+            ((map - expected).norm() / expected.norm()).item<double>();
+        ranks.expect(error <= tolerance, "error ", error);
+      }
+    }
+    ranks.expect(!plain.error_map.defined(), "a map that nobody asked for");
+  }
+}
+
+void test_error_maps(Ranks& ranks) {
+  for (const auto type : {torch::kFloat32, torch::kFloat64}) {
+    for (const bool masked : {false, true}) {
+      auto options = L1DSSIMLossOptions(0.4).window_size(7);
+      test_error_map(ranks, type, options, masked);
+      test_error_map(ranks, type, options.padding(torch::kValid), masked);
+    }
+  }
 }
 
 /// On CUDA the edges of small strips are not computed apart from the middle.
@@ -108,14 +195,25 @@ void test_large_strips(Ranks& ranks) {
   ranks.begin("large strips");
   const Images images(ranks, 1800, /*batch=*/1, /*width=*/2400);
   const auto mask = images.x[0][0] > 0.3;
-  const auto whole = F::l1_dssim_value_and_grad(images.x, images.y, {}, mask);
+  const auto kind = ErrorMap::kLoss;
+  const auto whole =
+      F::l1_dssim_value_and_grad(images.x, images.y, {}, mask, kind);
   const auto split = D::l1_dssim_value_and_grad(
-      images.own_x, images.own_y, ranks.group(), {}, images.own(mask, ranks));
+      images.own_x,
+      images.own_y,
+      ranks.group(),
+      {},
+      images.own(mask, ranks),
+      kind);
   ranks.expect(torch::allclose(split.loss, whole.loss, 0, 1e-7), "wrong value");
   const auto gradient = images.own(whole.grad, ranks);
   ranks.expect(
       ((split.grad - gradient).norm() / gradient.norm()).item<double>() <= 1e-6,
       "wrong gradient");
+  const auto map = images.own(whole.error_map, ranks);
+  ranks.expect(
+      ((split.error_map - map).norm() / map.norm()).item<double>() <= 1e-6,
+      "wrong map");
 }
 
 void test_zero_mask(Ranks& ranks) {
@@ -146,6 +244,7 @@ void test_calls(Ranks& ranks) {
   test_retained_graph(ranks);
   test_different_needs(ranks);
   test_empty_batch(ranks);
+  test_error_maps(ranks);
   test_large_strips(ranks);
   test_zero_mask(ranks);
   test_zero_tensor(ranks);
@@ -258,6 +357,17 @@ void test_refusals(Ranks& ranks) {
         arguments.options.window_size(31).padding(torch::kValid);
         call(arguments);
       });
+  expect_refused(
+      ranks, "a map that there is not", "expected error_map kNone, kLoss", [&] {
+        const bool last = ranks.rank() == ranks.size() - 1;
+        D::l1_dssim_value_and_grad(
+            images.own_x,
+            images.own_y,
+            ranks.group(),
+            {},
+            {},
+            last ? static_cast<ErrorMap>(7) : ErrorMap::kLoss);
+      });
   expect_refused(ranks, "create_graph", "without create_graph", [&] {
     const auto x = images.own_x.clone().requires_grad_();
     const auto loss = D::ssim(x, images.own_y, ranks.group());
@@ -289,6 +399,7 @@ void test_refusals(Ranks& ranks) {
   differ("reduction", [](auto& a) { a.options.reduction(torch::kSum); });
   differ("l1_weight", [](auto& a) { a.options.l1_weight(0.5); });
   differ("dssim_weight", [](auto& a) { a.options.dssim_weight(0.5); });
+  differ("smooth_l1_beta", [](auto& a) { a.options.smooth_l1_beta(0.1); });
   differ("crop_l1", [](auto& a) { a.options.crop_l1(true); });
   differ("type of input", [](auto& a) {
     a.input = a.input.to(torch::kFloat64);
@@ -320,6 +431,22 @@ void test_refusals(Ranks& ranks) {
     }
     call(arguments);
   });
+  const auto last = ranks.size() - 1;
+  expect_refused(
+      ranks,
+      "different maps",
+      "expected the same error_map on all ranks, but got kNone on rank 0 and "
+      "kDSSIM on rank " +
+          std::to_string(last),
+      [&] {
+        D::l1_dssim_value_and_grad(
+            images.own_x,
+            images.own_y,
+            ranks.group(),
+            {},
+            {},
+            ranks.rank() == last ? ErrorMap::kDSSIM : ErrorMap::kNone);
+      });
   expect_refused(
       ranks, "different functions", "expected the same function", [&] {
         if (ranks.rank() == 0) {

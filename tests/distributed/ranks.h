@@ -3,13 +3,17 @@
 // What one process of the distributed tests knows, and how it reports failures. The
 // processes are started by run.py, which hands over the name of a process group.
 
+#include <fused_ssim/options.h>
+
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace fused_ssim::test {
@@ -90,6 +94,22 @@ class Ranks {
   std::string what_;
   std::int64_t cases_ = 0, failures_ = 0;
 };
+
+/// The rows of the whole image's map whose windows are centred in the rows from `begin` to
+/// `end` of the image.
+inline torch::Tensor own_map(
+    const torch::Tensor& map, // [..., H', W']
+    const L1DSSIMLossOptions& options,
+    std::int64_t begin,
+    std::int64_t end) {
+  const bool valid =
+      std::holds_alternative<torch::enumtype::kValid>(options.padding());
+  const auto first = valid ? options.window_size() / 2 : 0; // centre
+  const auto row = [&](std::int64_t of_image) {
+    return std::clamp<std::int64_t>(of_image - first, 0, map.size(-2));
+  };
+  return map.slice(-2, row(begin), row(end));
+}
 
 /// Random options, images and cuts against the same call on the whole image.
 void test_values(Ranks& ranks, std::int64_t cases, std::uint64_t first_seed);

@@ -23,6 +23,7 @@ struct Case {
   torch::Tensor x, y, mask; // the whole images, on the device
   bool of_x, of_y; // which gradients
   double upstream; // gradient of the value
+  ErrorMap error_map; // of kValueAndGrad
   std::vector<std::int64_t> rows; // of each rank
   std::int64_t begin, end; // rows of this rank
 };
@@ -135,6 +136,12 @@ Case draw_case(std::uint64_t seed, const Ranks& ranks) {
   drawn.of_x = !draw.one_in(4);
   drawn.of_y = drawn.y.scalar_type() != torch::kUInt8 && draw.one_in(3);
   drawn.upstream = draw.of<double>({1, 1, -0.5});
+  drawn.loss.smooth_l1_beta(draw.of<double>({0, 0, 0.05}));
+  drawn.error_map = draw.of<ErrorMap>(
+      {ErrorMap::kNone,
+       ErrorMap::kLoss,
+       ErrorMap::kDSSIM,
+       ErrorMap::kContrastStructure});
   return drawn;
 }
 
@@ -153,12 +160,15 @@ std::string describe(std::uint64_t seed, const Case& drawn) {
                : "")
        << ", " << drawn.x.scalar_type() << drawn.x.sizes() << ", rows "
        << drawn.rows << (drawn.mask.defined() ? ", mask" : "");
+  if (drawn.op == Operator::kValueAndGrad) {
+    text << ", error map " << int(drawn.error_map);
+  }
   return text.str();
 }
 
 /// Value, gradients and logs of one call; what is not wanted is undefined.
 struct Result {
-  torch::Tensor value, l1, ssim, grad_x, grad_y;
+  torch::Tensor value, l1, ssim, grad_x, grad_y, error_map;
 };
 
 /// `call` is the function of either namespace for an operator.
@@ -173,7 +183,7 @@ Result evaluate(
   Result result;
   if (drawn.op == Operator::kValueAndGrad) {
     const auto all = value_and_grad(x_values, y_values);
-    return {all.loss, all.l1, all.ssim, all.grad, {}};
+    return {all.loss, all.l1, all.ssim, all.grad, {}, all.error_map};
   }
   const auto x = x_values.detach().requires_grad_(drawn.of_x);
   const auto y = drawn.of_y ? y_values.detach().requires_grad_() : y_values;
@@ -181,7 +191,7 @@ Result evaluate(
   if (value.requires_grad()) {
     value.backward(torch::full_like(value, drawn.upstream));
   }
-  return {value.detach(), {}, {}, x.grad(), y.grad()};
+  return {value.detach(), {}, {}, x.grad(), y.grad(), {}};
 }
 
 double tolerance(const torch::Tensor& image) {
@@ -272,7 +282,8 @@ void test_case(Ranks& ranks, std::uint64_t seed) {
           return F::l1_dssim_loss(x, y, drawn.loss, weights);
         },
         [&](auto& x, auto& y) {
-          return F::l1_dssim_value_and_grad(x, y, drawn.loss, weights);
+          return F::l1_dssim_value_and_grad(
+              x, y, drawn.loss, weights, drawn.error_map);
         });
   };
   const auto expected = whole(drawn.x, drawn.y, mask);
@@ -294,11 +305,15 @@ void test_case(Ranks& ranks, std::uint64_t seed) {
         return D::l1_dssim_loss(x, y, group, drawn.loss, own(mask));
       },
       [&](auto& x, auto& y) {
-        return D::l1_dssim_value_and_grad(x, y, group, drawn.loss, own(mask));
+        return D::l1_dssim_value_and_grad(
+            x, y, group, drawn.loss, own(mask), drawn.error_map);
       });
   const auto type = drawn.x.scalar_type();
-  // One unit in the last place of float32 is at most 1.2e-7.
-  const double last_place = type == torch::kFloat64 ? 1e-12 : 1.2e-7;
+  // One unit in the last place of float32 is at most 1.2e-7. For one column, see
+  // tolerance().
+  const double last_place = type == torch::kFloat64 ? 1e-12
+      : drawn.x.size(-1) == 1                       ? 1e-6
+                                                    : 1.2e-7;
   const auto compare_scalar = [&](const char* what,
                                   torch::Tensor Result::*scalar) {
     compare(
@@ -318,23 +333,28 @@ void test_case(Ranks& ranks, std::uint64_t seed) {
       bits(actual.value) && bits(actual.l1) && bits(actual.ssim),
       "the ranks have different bits, here ",
       actual.value);
-  const auto compare_gradient = [&](const char* what,
-                                    torch::Tensor Result::*gradient) {
-    const auto& all = expected.*gradient;
-    compare(
-        ranks,
-        what,
-        actual.*gradient,
-        own(all),
-        std::max(
-            tolerance(drawn.x),
-            3 *
-                std::max(
-                    rounding(all, exact.*gradient),
-                    rounding(own(all), own(exact.*gradient)))));
-  };
-  compare_gradient("gradient in input", &Result::grad_x);
-  compare_gradient("gradient in target", &Result::grad_y);
+  const auto compare_image =
+      [&](const char* what, torch::Tensor Result::*image, const auto& own) {
+        const auto& all = expected.*image;
+        compare(
+            ranks,
+            what,
+            actual.*image,
+            own(all),
+            std::max(
+                tolerance(drawn.x),
+                3 *
+                    std::max(
+                        rounding(all, exact.*image),
+                        rounding(own(all), own(exact.*image)))));
+      };
+  compare_image("gradient in input", &Result::grad_x, own);
+  compare_image("gradient in target", &Result::grad_y, own);
+  compare_image(
+      "map of errors", &Result::error_map, [&](const torch::Tensor& map) {
+        return map.defined() ? own_map(map, drawn.loss, drawn.begin, drawn.end)
+                             : map;
+      });
   if (drawn.op == Operator::kValueAndGrad) {
     ranks.expect(
         actual.grad_x.strides() == torch::empty_like(own(drawn.x)).strides(),
