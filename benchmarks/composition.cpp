@@ -105,12 +105,12 @@ torch::Tensor composition_ssim(const Problem& problem) {
 torch::Tensor composition_loss(const Problem& problem) {
   const auto& options = problem.options;
   const Prepared prepared(problem);
-  // With a beta of 0 the gradient of smooth_l1_loss is NaN where pixels are equal.
-  const auto beta = options.smooth_l1_beta();
+  const double beta = options.smooth_l1_beta();
+  // With beta 0 the gradient of smooth_l1_loss is NaN or -1 where pixels are equal.
   const auto l1 = reduce(
-      beta == 0 ? torch::l1_loss(prepared.x, prepared.y, at::Reduction::None)
-                : torch::smooth_l1_loss(
-                      prepared.x, prepared.y, at::Reduction::None, beta),
+      beta > 0 ? torch::smooth_l1_loss(
+                     prepared.x, prepared.y, at::Reduction::None, beta)
+               : torch::l1_loss(prepared.x, prepared.y, at::Reduction::None),
       problem);
   const auto dssim =
       reduce(1 - ssim_map(prepared.x, prepared.y, options), problem);

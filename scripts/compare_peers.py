@@ -31,7 +31,7 @@ PROGRAM = ROOT / "build/benchmark/benchmarks/fused_ssim_benchmark"
 PACKAGES = [
     "pytorch-msssim==1.0.0",
     "torchmetrics==1.9.0", "lightning-utilities==0.15.3", "packaging==25.0",
-    "kornia==0.9.0", "kornia-rs==0.2.0",
+    "kornia==0.9.0", "kornia-rs==0.2.0", "numpy==2.2.6",
 ]  # fmt: skip
 SHAPES = {"cpu": ["545x980", "1080x1920"], "cuda": ["545x980", "1080x1920", "2160x3840"]}
 
@@ -41,11 +41,12 @@ def restart_with_torch():
     python = sys.executable
     if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode:
         python = str(CACHE / "venv/bin/python")
-    if not (PEERS / "installed").exists():
+    installed = PEERS / "installed"  # lists what is there
+    if not installed.exists() or installed.read_text() != "\n".join(PACKAGES):
         print("compare_peers: installing", *PACKAGES, file=sys.stderr)
         pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--upgrade"]
         subprocess.run([*pip, "--target", str(PEERS), *PACKAGES], check=True)
-        (PEERS / "installed").touch()
+        installed.write_text("\n".join(PACKAGES))
     environment = dict(os.environ, PYTHONPATH=str(PEERS))
     # As fused_ssim_benchmark does: keep freed memory, so that the times include
     # no page faults.

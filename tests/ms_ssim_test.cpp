@@ -26,6 +26,17 @@ TEST_P(MSSSIMTest, BatchAndChannels) {
   }
 }
 
+// The window of 11 has kernels of its own.
+TEST_P(MSSSIMTest, CommonWindow) {
+  const auto x = photograph({2, 3, 25, 42});
+  const auto y = disturbed(x, 0.1);
+  for (const auto type : {torch::kFloat32, torch::kFloat64}) {
+    auto options = MSSSIMOptions().weights({0.4, 0.6});
+    compare(x, y, options, type);
+    compare(x, y, options.padding(torch::kSame), type);
+  }
+}
+
 // Each combination of odd and even sides at each scale.
 TEST_P(MSSSIMTest, OddSides) {
   for (std::int64_t height = 17; height < 21; ++height) {
