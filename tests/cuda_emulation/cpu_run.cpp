@@ -48,9 +48,17 @@ void run(const Problem& problem, const Outputs& outputs) {
   for (void* scalar : {outputs.value, outputs.l1, outputs.ssim}) {
     fill_with_nan(scalar, wide ? sizeof(double) : sizeof(float));
   }
+  // Of a piece of an image, the rows of its neighbours have been written before.
   const Region& map = problem.map_region;
+  const Region own = intersection(map, problem.own_region);
   for (const auto& view : {outputs.map, outputs.error_map}) {
-    fill_with_nan(view, problem, {0, map.rows(), 0, map.columns()});
+    fill_with_nan(
+        view,
+        problem,
+        {own.row_begin - map.row_begin,
+         own.row_end - map.row_begin,
+         own.column_begin - map.column_begin,
+         own.column_end - map.column_begin});
   }
   for (const auto& gradient : {outputs.grad_input, outputs.grad_target}) {
     fill_with_nan(gradient, problem, problem.own_region);
