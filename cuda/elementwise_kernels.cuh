@@ -6,6 +6,7 @@
 #include "elements.cuh"
 #include "params.h"
 #include "reduce.cuh"
+#include "rows.cuh"
 
 namespace fused_ssim::detail::cuda {
 
@@ -19,19 +20,6 @@ __device__ __forceinline__ Sums* sums_scratch() {
   return reinterpret_cast<Sums*>(shared_memory()); // [warps]
 }
 
-/// Calls visit(image, channel, row) for each row that falls to this block.
-template <typename Params, typename Visit>
-__device__ __forceinline__ void for_each_row(
-    const Params& p,
-    const Visit& visit) {
-  const std::int64_t rows = p.batch * p.channels * p.height;
-  for (std::int64_t i = blockIdx.x; i < rows; i += gridDim.x) {
-    const int row = i % p.height;
-    const std::int64_t plane = i / p.height;
-    visit(plane / p.channels, static_cast<int>(plane % p.channels), row);
-  }
-}
-
 /// L1 with its gradients or its map, where SSIM has no part in them.
 template <typename T>
 __global__ void __launch_bounds__(kElementwiseThreads)
@@ -43,54 +31,65 @@ __global__ void __launch_bounds__(kElementwiseThreads)
       weight_sums<2>(p.normaliser, sums_scratch<WeightSums>()));
   const bool has_map = p.map.data != nullptr;
   CompensatedSum<T> l1_sum;
-  for_each_row(p, [&](std::int64_t image, int channel, int row) {
-    if (!p.own_region.has_row(row)) {
-      return;
-    }
-    for (int column = p.own_region.column_begin + threadIdx.x;
-         column < p.own_region.column_end;
-         column += blockDim.x) {
-      constexpr Span always{1};
-      const auto value = [&](const Image& of) {
-        T values[1];
-        load_values(
-            of.at(image, channel, row, column), 0, of.element, always, values);
-        return values[0];
-      };
-      const auto store = [&](const MutableImage& of, int y, int x, T result) {
-        if (of.data != nullptr) {
-          const T results[1] = {result};
-          store_values(
-              of.at(image, channel, y, x), 0, of.element, always, results);
+  for_each_row(
+      p.batch,
+      p.channels,
+      p.height,
+      [&](std::int64_t image, int channel, int row) {
+        if (!p.own_region.has_row(row)) {
+          return;
         }
-      };
-      const auto& region = has_map ? p.map_region : p.l1_region;
-      T w = region.has_row(row) && region.has_column(column) ? T(1) : T(0);
-      if (w != T(0) && p.weight.data != nullptr) {
-        w = value(p.weight);
-      }
-      const T d = (value(p.input) - value(p.target)) * p.inverse_unit;
-      T size = fabs(d), slope = T(1);
-      if (p.smooth_l1.beta > T(0)) {
-        slope = p.smooth_l1.template slope<DeviceMath<T>>(size);
-        size = p.smooth_l1.template value<DeviceMath<T>>(size);
-      }
-      const T term = w != T(0) ? w * size : T(0);
-      l1_sum.add(term);
-      const T sign = d > T(0) ? slope : d < T(0) ? -slope : T(0);
-      const T gradient = w * static_cast<T>(factors.l1) * sign;
-      store(p.grad_input, row, column, gradient);
-      store(p.grad_target, row, column, -gradient);
-      if (has_map && region.has_row(row) && region.has_column(column)) {
-        store(
-            p.map,
-            row - region.row_begin,
-            column - region.column_begin,
-            static_cast<T>(p.terms.l1_weight * p.unit) * term +
-                static_cast<T>(p.terms.constant) * w);
-      }
-    }
-  });
+        for (int column = p.own_region.column_begin + threadIdx.x;
+             column < p.own_region.column_end;
+             column += blockDim.x) {
+          constexpr Span always{1};
+          const auto value = [&](const Image& of) {
+            T values[1];
+            load_values(
+                of.at(image, channel, row, column),
+                0,
+                of.element,
+                always,
+                values);
+            return values[0];
+          };
+          const auto store = [&](const MutableImage& of,
+                                 int y,
+                                 int x,
+                                 T result) {
+            if (of.data != nullptr) {
+              const T results[1] = {result};
+              store_values(
+                  of.at(image, channel, y, x), 0, of.element, always, results);
+            }
+          };
+          const auto& region = has_map ? p.map_region : p.l1_region;
+          T w = region.has_row(row) && region.has_column(column) ? T(1) : T(0);
+          if (w != T(0) && p.weight.data != nullptr) {
+            w = value(p.weight);
+          }
+          const T d = (value(p.input) - value(p.target)) * p.inverse_unit;
+          T size = fabs(d), slope = T(1);
+          if (p.smooth_l1.beta > T(0)) {
+            slope = p.smooth_l1.template slope<DeviceMath<T>>(size);
+            size = p.smooth_l1.template value<DeviceMath<T>>(size);
+          }
+          const T term = w != T(0) ? w * size : T(0);
+          l1_sum.add(term);
+          const T sign = d > T(0) ? slope : d < T(0) ? -slope : T(0);
+          const T gradient = w * static_cast<T>(factors.l1) * sign;
+          store(p.grad_input, row, column, gradient);
+          store(p.grad_target, row, column, -gradient);
+          if (has_map && region.has_row(row) && region.has_column(column)) {
+            store(
+                p.map,
+                row - region.row_begin,
+                column - region.column_begin,
+                static_cast<T>(p.terms.l1_weight * p.unit) * term +
+                    static_cast<T>(p.terms.constant) * w);
+          }
+        }
+      });
   if (p.partials != nullptr) {
     const TermSums total =
         block_sum<0>(TermSums{0, l1_sum.value()}, sums_scratch<TermSums>());
@@ -105,40 +104,6 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 constexpr int kWeightSumThreads = 1024;
 /// A row is so many warps' work.
 constexpr int kWarpsOfRow = 8;
-
-/// The sum of the weights where they are `flat`, 16 of a thread at once.
-__device__ __forceinline__ double sum_planes(const WeightSumParams& p) {
-  constexpr int kUnroll = 4;
-  const std::int64_t count = std::int64_t(p.height) * p.width;
-  const std::int64_t quads = count / 4;
-  const std::int64_t threads = std::int64_t(gridDim.x) * blockDim.x;
-  const std::int64_t first =
-      std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  double sum = 0;
-  for (std::int64_t plane = 0; plane < p.batch * p.channels; ++plane) {
-    const char* const data =
-        p.weight.at(plane / p.channels, plane % p.channels, 0, 0);
-    for (std::int64_t i = first; i < quads; i += kUnroll * threads) {
-      float4 w[kUnroll];
-#pragma unroll
-      for (int k = 0; k < kUnroll; ++k) {
-        const std::int64_t at = i + k * threads;
-        w[k] = at < quads ? *reinterpret_cast<const float4*>(data + 16 * at)
-                          : make_float4(0, 0, 0, 0);
-      }
-#pragma unroll
-      for (int k = 0; k < kUnroll; k += 2) {
-        sum += ((w[k].x + w[k].y) + (w[k].z + w[k].w)) +
-            ((w[k + 1].x + w[k + 1].y) + (w[k + 1].z + w[k + 1].w));
-      }
-    }
-    const std::int64_t rest = 4 * quads + first;
-    if (rest < count) {
-      sum += *reinterpret_cast<const float*>(data + 4 * rest);
-    }
-  }
-  return sum;
-}
 
 /// The sums of the weights over both regions. Few values are added up in T, all others
 /// in double. A warp goes from row to row without a division: three divisions of 64-bit
@@ -201,14 +166,9 @@ __device__ __forceinline__ WeightSums sum_weights(const WeightSumParams& p) {
 __global__ void __launch_bounds__(kWeightSumThreads)
     weight_sum_kernel(const __grid_constant__ WeightSumParams p) {
   let_next_launch_begin();
-  WeightSums sums;
-  if (p.flat) {
-    sums.ssim = sums.l1 = sum_planes(p);
-  } else if (p.weight.element == Element::kFloat64) {
-    sums = sum_weights<double>(p);
-  } else {
-    sums = sum_weights<float>(p);
-  }
+  const WeightSums sums = p.weight.element == Element::kFloat64
+      ? sum_weights<double>(p)
+      : sum_weights<float>(p);
   const WeightSums total = block_sum<0>(sums, sums_scratch<WeightSums>());
   if (threadIdx.x == 0) {
     p.partials[blockIdx.x] = total;

@@ -89,6 +89,7 @@ bool launch_common(const SSIMParams<float>& params, unsigned blocks) {
   constexpr int kDense = kRows ? 1 : 0, kInterleaved = kRows ? 3 : 0;
   using Plain = KnownImages<kFloat, kFloat, false, kDense>;
   using Permuted = KnownImages<kFloat, kFloat, false, 0>;
+  using PermutedWeighted = KnownImages<kFloat, kFloat, true, 0>;
   if constexpr (kMode == Mode::kSums || kMode == Mode::kGradient) {
     using Interleaved = KnownImages<kFloat, kFloat, false, kInterleaved>;
     using Weighted = KnownImages<kFloat, kFloat, true, kDense>;
@@ -106,6 +107,7 @@ bool launch_common(const SSIMParams<float>& params, unsigned blocks) {
         launch_if_known<kMode, Permuted>(params, blocks) ||
         launch_if_known<kMode, Weighted>(params, blocks) ||
         launch_if_known<kMode, InterleavedWeighted>(params, blocks) ||
+        launch_if_known<kMode, PermutedWeighted>(params, blocks) ||
         launch_if_known<kMode, Bytes>(params, blocks) ||
         launch_if_known<kMode, InterleavedBytes>(params, blocks) ||
         launch_if_known<kMode, PermutedBytes>(params, blocks) ||
@@ -114,7 +116,6 @@ bool launch_common(const SSIMParams<float>& params, unsigned blocks) {
         launch_if_known<kMode, Half>(params, blocks) ||
         launch_if_known<kMode, BFloat>(params, blocks);
   } else {
-    using PermutedWeighted = KnownImages<kFloat, kFloat, true, 0>;
     return launch_if_known<kMode, Plain>(params, blocks) ||
         launch_if_known<kMode, Permuted>(params, blocks) ||
         (kMode == Mode::kErrorMap &&

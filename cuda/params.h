@@ -134,8 +134,6 @@ struct WeightSumParams {
   int channels, height, width;
   DeviceRegion ssim_region, l1_region;
   bool same_regions;
-  bool
-      flat; // both regions are whole planes, of float32 without gaps, 16 bytes aligned
   WeightSums* partials; // [blocks]
 };
 

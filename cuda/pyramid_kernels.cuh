@@ -6,6 +6,7 @@
 #include "elements.cuh"
 #include "params.h"
 #include "reduce.cuh"
+#include "rows.cuh"
 
 #include "pyramid.h"
 
@@ -33,24 +34,6 @@ struct DescendParams {
   int channels, height, width; // finest
 };
 
-/// Calls visit(image, channel, row) for each of `rows` rows of all planes that falls to
-/// this block.
-template <typename Visit>
-__device__ __forceinline__ void for_each_pyramid_row(
-    std::int64_t images,
-    int channels,
-    int rows,
-    const Visit& visit) {
-  const std::int64_t all = images * channels * rows;
-  for (std::int64_t i = blockIdx.x; i < all; i += gridDim.x) {
-    const std::int64_t plane = i / rows;
-    visit(
-        plane / channels,
-        static_cast<int>(plane % channels),
-        static_cast<int>(i % rows));
-  }
-}
-
 template <typename T>
 __global__ void __launch_bounds__(kPyramidThreads)
     halve_kernel(const HalveParams p) {
@@ -58,7 +41,7 @@ __global__ void __launch_bounds__(kPyramidThreads)
   const int height = static_cast<int>(halved(p.height));
   const int width = static_cast<int>(halved(p.width));
   // Both images, one behind the other.
-  for_each_pyramid_row(
+  for_each_row(
       2 * p.batch,
       p.channels,
       height,
@@ -164,7 +147,7 @@ __global__ void __launch_bounds__(kPyramidThreads)
   const int odd_row = p.height % 2, odd_column = p.width % 2;
   const int rows = static_cast<int>(halved(p.height));
   const int columns = static_cast<int>(halved(p.width));
-  for_each_pyramid_row(
+  for_each_row(
       p.batch, p.channels, rows, [&](std::int64_t n, int channel, int pair) {
         const std::int64_t planes = p.batch * p.channels;
         const std::int64_t plane = n * p.channels + channel;

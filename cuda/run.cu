@@ -1,6 +1,7 @@
 #include "banded_division.h"
 #include "launch.h"
 #include "runtime.h"
+#include "strip_division.h"
 
 #include "passes.h"
 
@@ -22,22 +23,11 @@ DeviceRegion on_device(const Region& region) {
       static_cast<int>(region.column_end)};
 }
 
-/// Lets blocks take the channels of a strip side by side if that leaves few of `blocks`
-/// without work. Returns how many blocks there are then.
-template <typename T>
-unsigned put_channels_beside(SSIMParams<T>& params, std::int64_t blocks) {
-  const std::int64_t channels = params.channels;
-  const std::int64_t whole = blocks / channels * channels;
-  const bool possible = whole > 0 && 16 * (blocks - whole) <= blocks;
-  params.beside = possible ? params.channels : 1;
-  return static_cast<unsigned>(possible ? whole : blocks);
-}
-
 /// Whether a window may be taken for one of 11 whose outer weights are 0. Then a NaN, or
 /// what overflows, reaches windows that do not contain it. That must show in the sum of
 /// 1 - SSIM: so all windows must count in this sum, and what is finite must stay finite in
 /// the partial derivatives, which have C2 squared in their divisors.
-inline bool fits_wider_window(const SSIMParams<float>& params) {
+bool fits_wider_window(const SSIMParams<float>& params) {
   const DeviceRegion &map = params.map_region, &own = params.own_region;
   const bool all_count = own.row_begin <= map.row_begin &&
       own.row_end >= map.row_end && own.column_begin <= map.column_begin &&
@@ -45,21 +35,6 @@ inline bool fits_wider_window(const SSIMParams<float>& params) {
       (params.error_map.data == nullptr || params.weight.data == nullptr);
   return params.window.radius < kCommonRadius && all_count &&
       params.two_c2 > 1e-12f;
-}
-
-/// As few strips of at most `widest` columns as do, of about the same width: a narrower
-/// strip has its pivots nearer to its pixels. The widths are multiples of 8 pixels, a
-/// sector of memory.
-template <typename T>
-void divide_columns(SSIMParams<T>& params, int widest) {
-  constexpr int kSector = 8;
-  const auto divided = [](int number, int by) {
-    return (number + by - 1) / by;
-  };
-  const int columns = params.own_region.columns();
-  const int even = divided(columns, divided(columns, widest));
-  params.strip_width = std::min(divided(even, kSector) * kSector, widest);
-  params.strips = divided(columns, params.strip_width);
 }
 
 /// The weights without the images and channels that they are expanded over.
@@ -77,15 +52,6 @@ WeightSumParams weight_sum_params(
   params.ssim_region = on_device(ssim_region(problem));
   params.l1_region = on_device(l1_region(problem));
   params.same_regions = ssim_region(problem) == l1_region(problem);
-  const Image& weight = params.weight;
-  const Region plane = {0, problem.height, 0, problem.width};
-  params.flat = params.same_regions && ssim_region(problem) == plane &&
-      weight.element == Element::kFloat32 && weight.stride[3] == 4 &&
-      weight.stride[2] == 4 * problem.width &&
-      (reinterpret_cast<std::uintptr_t>(weight.data) | weight.stride[0] |
-       weight.stride[1]) %
-              16 ==
-          0;
   params.partials = partials;
   return params;
 }
@@ -107,33 +73,6 @@ FinishParams finish_params(
   params.term_sums = outputs.term_sums;
   params.weight_sums = outputs.weight_sums;
   return params;
-}
-
-/// Blocks for the whole problem.
-template <typename P>
-std::int64_t block_count(
-    const Problem& problem,
-    int radius, // of the window, or of a wider one
-    const DeviceScope& device) {
-  const int strip_width = P::strip_width(radius);
-  const Region& own = problem.own_region;
-  const std::int64_t strips = (own.columns() + strip_width - 1) / strip_width;
-  const std::int64_t rows =
-      problem.batch * problem.channels * strips * own.rows();
-  const std::int64_t sms = device.multiprocessors();
-  const auto blocks_of = [&](int least) { return (rows + least - 1) / least; };
-  // One block for each multiprocessor before a segment gets too long.
-  const std::int64_t wanted = std::max(
-      blocks_of(P::min_rows(radius)), std::min(blocks_of(P::kRows / 2), sms));
-  return std::min({wanted, sms * P::kBlocks, std::int64_t(kMaxBlocks)});
-}
-
-template <typename T>
-int plane_parts(const Problem& problem, const DeviceScope& device) {
-  const std::int64_t blocks = block_count<Policy<T, Mode::kGradient>>(
-      problem, problem.window.radius, device);
-  return static_cast<int>(
-      std::max<std::int64_t>(blocks / (problem.batch * problem.channels), 1));
 }
 
 /// One call: the workspace, the order of the launches.
@@ -289,7 +228,7 @@ class Call {
           problem_.batch * problem_.channels * outputs_.plane_parts);
     } else {
       blocks = put_channels_beside(
-          params, block_count<P>(problem_, radius, device_));
+          params, block_count<P>(problem_, radius, device_.multiprocessors()));
     }
     if constexpr (P::kHasGradient) {
       launch_forward_backward(params, blocks);
@@ -376,9 +315,10 @@ class Call {
 
 int plane_parts(const Problem& problem, int device) {
   const DeviceScope scope(device);
+  const int sms = scope.multiprocessors();
   return problem.input.element == Element::kFloat64
-      ? plane_parts<double>(problem, scope)
-      : plane_parts<float>(problem, scope);
+      ? blocks_of_plane<Policy<double, Mode::kGradient>>(problem, sms)
+      : blocks_of_plane<Policy<float, Mode::kGradient>>(problem, sms);
 }
 
 void run(const Problem& problem, const Outputs& outputs, int device) {

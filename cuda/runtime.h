@@ -54,6 +54,24 @@ class Workspace {
   c10::DataPtr data_; // [bytes]
 };
 
+/// Whether the kernels that run on the current device are code of sm_90 or later. Older code
+/// that is compiled for a newer device when it is loaded cannot wait for the last launch.
+inline bool has_code_that_waits() {
+#if defined(__CUDA_ARCH_LIST__)
+  const auto* const properties = at::cuda::getCurrentDeviceProperties();
+  const int device = 100 * properties->major + 10 * properties->minor;
+  int newest = 0; // that the device takes
+  for (const int architecture : {__CUDA_ARCH_LIST__}) {
+    if (architecture <= device && architecture > newest) {
+      newest = architecture;
+    }
+  }
+  return newest >= 900;
+#else
+  return false;
+#endif
+}
+
 /// Whether launch() can begin a kernel early, also where it is captured into a graph.
 inline bool can_begin_early() {
 #if CUDART_VERSION >= 12030
@@ -61,7 +79,7 @@ inline bool can_begin_early() {
     int version = 0;
     return cudaDriverGetVersion(&version) == cudaSuccess && version >= 12030;
   }();
-  return driver_can && at::cuda::getCurrentDeviceProperties()->major >= 9;
+  return driver_can && has_code_that_waits();
 #else
   return false;
 #endif

@@ -111,11 +111,8 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
       x[i] *= p.inverse_unit;
       y[i] *= p.inverse_unit;
     }
-    const bool has_l1 = p.partials != nullptr && p.l1_sum;
-    const Span in_l1 = l1_rows(base);
-    Raw<T> weights[kRows];
-    if (has_l1) {
-      this->load_weights(base, column, p.weight.stride[2], in_l1, weights);
+    if (p.partials != nullptr && p.l1_sum) {
+      sum_l1(base, x, y);
     }
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
@@ -126,28 +123,22 @@ class ValueKernel : Strip<T, kRadius, kMode, Images> {
       map_row(2, i)[place(thread)] = blurs[2].push(s * s, p.window);
       map_row(3, i)[place(thread)] = blurs[3].push(d * d, p.window);
     }
-    if (has_l1) { // the weights have arrived meanwhile
-      sum_l1(in_l1, weights, x, y);
-    }
-  }
-
-  /// Of this column's rows from `base` on, those that L1 counts.
-  __device__ __forceinline__ Span l1_rows(int base) const {
-    const int own = column - x0;
-    const bool counts =
-        own >= 0 && own < own_columns && p.l1_region.has_column(column);
-    return span_of<kRows>(
-        max(y0, p.l1_region.row_begin) - base,
-        counts ? min(y1, p.l1_region.row_end) - base : 0);
   }
 
   __device__ __forceinline__ void sum_l1(
-      const Span& inside,
-      const Raw<T> (&weights)[kRows],
+      int base,
       const T (&x)[kRows],
       const T (&y)[kRows]) {
+    const int own = column - x0;
+    const bool counts =
+        own >= 0 && own < own_columns && p.l1_region.has_column(column);
+    const Span inside = span_of<kRows>(
+        max(y0, p.l1_region.row_begin) - base,
+        counts ? min(y1, p.l1_region.row_end) - base : 0);
+    Raw<T> raw[kRows];
     T w[kRows];
-    this->convert_weights(weights, w);
+    this->load_weights(base, column, p.weight.stride[2], inside, raw);
+    this->convert_weights(raw, w);
     T sum = T(0);
     const auto add = [&](int i, const T& size) {
       sum += inside.has(i) && w[i] != T(0) ? w[i] * size : T(0);
