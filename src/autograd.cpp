@@ -4,6 +4,7 @@
 #include "composition.h"
 #include "evaluate.h"
 #include "ms_ssim.h"
+#include "ms_ssim_checks.h"
 
 #include <torch/csrc/autograd/graph_task.h>
 

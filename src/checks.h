@@ -1,11 +1,11 @@
 #pragma once
 
-// Every check of the caller's arguments, in one place, before the device is
-// chosen. A message reads "<operator>: expected <what>, but got <values>".
+// Every check of the caller's arguments, before the device is chosen: what MS-SSIM needs
+// besides is in ms_ssim_checks.h. A message reads "<operator>: expected <what>, but got
+// <values>".
 
 #include "backend.h"
 #include "objective.h"
-#include "pyramid.h"
 
 #include <fused_ssim/version.h>
 
@@ -228,7 +228,7 @@ inline void check_window_fits(
     std::int64_t height,
     std::int64_t width) {
   TORCH_CHECK(
-      !o.valid || o.scales() > 0 || // see check_scales
+      !o.valid || o.scales() > 0 || // check_scales, in ms_ssim_checks.h
           (height >= o.window_size && width >= o.window_size),
       o.name,
       ": expected images of at least window_size x window_size = ",
@@ -303,96 +303,6 @@ inline void check_mask(
         ": expected mask with finite weights >= 0, but got a largest weight "
         "of ",
         most);
-  }
-}
-
-/// MS-SSIM: the weights, and that the last scale holds a window.
-inline void check_scales(
-    const Objective& o,
-    const torch::Tensor& input) { // [N, C, H, W] or [C, H, W]
-  TORCH_CHECK(
-      o.scales() >= 1 && o.scales() <= kMaxScales,
-      o.name,
-      ": expected 1 to ",
-      kMaxScales,
-      " weights, one for each scale, but got ",
-      o.scales());
-  for (const double weight : o.scale_weights) {
-    TORCH_CHECK(
-        weight > 0 && std::isfinite(weight),
-        o.name,
-        ": expected weights to be finite and > 0, but got ",
-        weight);
-  }
-  if (!o.valid) {
-    return;
-  }
-  int held = 0; // scales
-  std::int64_t height = input.size(-2), width = input.size(-1);
-  while (held < o.scales() && height >= o.window_size &&
-         width >= o.window_size) {
-    ++held;
-    height = halved(height);
-    width = halved(width);
-  }
-  const std::int64_t least = ((o.window_size - 1) << (o.scales() - 1)) +
-      1; // whose last one has a window
-  TORCH_CHECK(
-      held == o.scales(),
-      o.name,
-      ": expected images of at least ",
-      least,
-      " x ",
-      least,
-      " pixels for ",
-      o.scales(),
-      " scales of window_size ",
-      o.window_size,
-      " with padding kValid, but got ",
-      input.size(-2),
-      " x ",
-      input.size(-1),
-      ", which hold ",
-      held,
-      "; pass as many weights, or padding kSame");
-}
-
-inline void check_arguments(
-    const Objective& o,
-    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
-    const torch::Tensor& target, // as input
-    const torch::Tensor& mask) { // see functional.h; may be undefined
-  check_options(o);
-  check_images(o, input, target);
-  check_window_fits(o, input.size(-2), input.size(-1));
-  check_mask(o, input, mask);
-}
-
-inline void check_loss_arguments(
-    const Objective& o,
-    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
-    const torch::Tensor& target, // as input
-    const torch::Tensor& mask) { // see functional.h; may be undefined
-  check_weights(o);
-  check_arguments(o, input, target, mask);
-}
-
-inline void check_ms_ssim_arguments(
-    const Objective& o,
-    const torch::Tensor& input, // [N, C, H, W] or [C, H, W]
-    const torch::Tensor& target) { // as input
-  check_arguments(o, input, target, /*mask=*/{});
-  check_scales(o, input);
-  if (input.is_cuda() && input.dim() == 4) {
-    // Blocks of a grid; each keeps to one image and channel.
-    constexpr std::int64_t kMost = std::numeric_limits<int>::max();
-    TORCH_CHECK(
-        input.size(1) == 0 || input.size(0) <= kMost / input.size(1),
-        o.name,
-        ": expected at most ",
-        kMost,
-        " images times channels on CUDA, but got input of shape ",
-        input.sizes());
   }
 }
 

@@ -25,6 +25,11 @@ torch::Tensor taps_of(const Objective& objective, const torch::Tensor& like) {
   return torch::tensor(taps, torch::kFloat64).to(like.options());
 }
 
+torch::Tensor as_batch(
+    const torch::Tensor& images) { // [N, C, H, W] or [C, H, W]
+  return images.dim() == 4 ? images : images.unsqueeze(0);
+}
+
 /// The inner region of [..., H, W], `radius` pixels from each border.
 torch::Tensor crop(const torch::Tensor& images, std::int64_t radius) {
   return images.slice(-2, radius, images.size(-2) - radius)
@@ -99,6 +104,11 @@ torch::Tensor counted_pixels(
 
 } // namespace
 
+torch::Tensor as_pixels(const torch::Tensor& images, torch::ScalarType type) {
+  const auto values = as_batch(images).to(type);
+  return images.scalar_type() == torch::kUInt8 ? values / 255 : values;
+}
+
 torch::Tensor composition(
     const Objective& objective,
     const torch::Tensor& input,
@@ -114,17 +124,9 @@ torch::Tensor composition(
       : constants_of<float>(objective);
   const auto radius = objective.window_size / 2;
   const bool batched = input.dim() == 4;
-  const auto as_batch = [&](const torch::Tensor& images) {
-    return batched ? images : images.unsqueeze(0);
-  };
   // In units of constants.unit, as in the kernels.
-  const auto pixels = [&](const torch::Tensor& images) {
-    const auto values = as_batch(images).to(type);
-    const bool bytes = images.scalar_type() == torch::kUInt8;
-    return (bytes ? values / 255 : values) * (1 / constants.unit);
-  };
-  auto x = pixels(input);
-  auto y = pixels(target);
+  auto x = as_pixels(input, type) * (1 / constants.unit);
+  auto y = as_pixels(target, type) * (1 / constants.unit);
   auto weight = torch::ones_like(x, x.options());
   if (mask.defined()) {
     weight = as_batch(expanded_mask(mask, input)).to(type);

@@ -1,6 +1,6 @@
 #include "evaluate.h"
 
-#include "backend.h"
+#include "on_device.h"
 #include "views.h"
 #include "window.h"
 
@@ -112,16 +112,6 @@ Problem make_problem(
   return problem;
 }
 
-int plane_parts(const Problem& problem, const torch::Tensor& input) {
-#if defined(FUSED_SSIM_WITH_CUDA)
-  if (input.is_cuda()) {
-    return cuda::plane_parts(problem, input.get_device());
-  }
-#endif
-  TORCH_INTERNAL_ASSERT(input.is_cpu(), "a CUDA tensor passed the checks");
-  return cpu::plane_parts(problem);
-}
-
 void* scalar_data(const torch::Tensor& tensor) {
   return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
 }
@@ -155,13 +145,7 @@ void run(
     const Problem& problem,
     const Outputs& outputs,
     const torch::Tensor& input) {
-#if defined(FUSED_SSIM_WITH_CUDA)
-  if (input.is_cuda()) {
-    return cuda::run(problem, outputs, input.get_device());
-  }
-#endif
-  TORCH_INTERNAL_ASSERT(input.is_cpu(), "a CUDA tensor passed the checks");
-  cpu::run(problem, outputs);
+  FUSED_SSIM_ON_DEVICE(input, run, problem, outputs);
 }
 
 torch::Tensor resolved(const torch::Tensor& tensor) {
@@ -207,7 +191,7 @@ Evaluation evaluate(
   const auto problem = make_problem(objective, x, y, weight);
   auto outputs = make_outputs(objective, request, result);
   if (objective.per_plane) {
-    outputs.plane_parts = plane_parts(problem, x);
+    outputs.plane_parts = FUSED_SSIM_ON_DEVICE(x, plane_parts, problem);
     result.plane_sums = torch::empty(
         {problem.batch, problem.channels, outputs.plane_parts},
         x.options().dtype(torch::kFloat64));
@@ -242,7 +226,7 @@ torch::Tensor scale(
     return gradient;
   }
 #endif
-  TORCH_INTERNAL_ASSERT(gradient.is_cpu(), "a CUDA tensor passed the checks");
+  require_cpu(gradient);
   if (factor.item<double>() != 1.0) {
     gradient.mul_(factor);
   }

@@ -5,6 +5,7 @@
 #include "checks.h"
 #include "evaluate.h"
 #include "ms_ssim.h"
+#include "ms_ssim_checks.h"
 
 namespace fused_ssim {
 

@@ -1,6 +1,7 @@
 #include "ms_ssim.h"
 
 #include "composition.h"
+#include "on_device.h"
 #include "pyramid.h"
 #include "views.h"
 
@@ -13,15 +14,6 @@ namespace {
 std::int64_t images_of(const torch::Tensor& input) {
   return input.dim() == 4 ? input.size(0) : 1;
 }
-
-/// A step of pyramid.h, on the device of `tensor`.
-#if defined(FUSED_SSIM_WITH_CUDA)
-#define FUSED_SSIM_ON_DEVICE(function, step, tensor)                \
-  ((tensor).is_cuda() ? cuda::function(step, (tensor).get_device()) \
-                      : cpu::function(step))
-#else
-#define FUSED_SSIM_ON_DEVICE(function, step, tensor) cpu::function(step)
-#endif
 
 using Pair = std::pair<torch::Tensor, torch::Tensor>;
 
@@ -43,7 +35,7 @@ Pair halve(const Pair& images) {
   halving.from[1] = read(target);
   halving.to[0] = write(next.first);
   halving.to[1] = write(next.second);
-  FUSED_SSIM_ON_DEVICE(halve, halving, input);
+  FUSED_SSIM_ON_DEVICE(input, halve, halving);
   return next;
 }
 
@@ -143,7 +135,7 @@ MSSSIMEvaluation evaluate_ms_ssim(
                            : torch::IntArrayRef(),
       scalar_options(x));
   combination.value = result.value.mutable_data_ptr();
-  FUSED_SSIM_ON_DEVICE(combine, combination, x);
+  FUSED_SSIM_ON_DEVICE(x, combine, combination);
   return result;
 }
 
@@ -178,7 +170,7 @@ torch::Tensor descend(
     descent.upstream.element = element_of(each);
   }
   descent.result = write(result);
-  FUSED_SSIM_ON_DEVICE(descend, descent, finest);
+  FUSED_SSIM_ON_DEVICE(finest, descend, descent);
   return result;
 }
 
@@ -188,13 +180,7 @@ torch::Tensor ms_ssim_composition(
     const torch::Tensor& target) {
   const auto type = input.scalar_type() == torch::kFloat64 ? torch::kFloat64
                                                            : torch::kFloat32;
-  const auto pixels = [&](const torch::Tensor& images) {
-    auto values = images.dim() == 4 ? images : images.unsqueeze(0);
-    const bool bytes = images.scalar_type() == torch::kUInt8;
-    values = values.to(type);
-    return bytes ? values / 255 : values;
-  };
-  auto x = pixels(input), y = pixels(target);
+  auto x = as_pixels(input, type), y = as_pixels(target, type);
   torch::Tensor product, vanishes;
   for (int scale = 0; scale < objective.scales(); ++scale) {
     if (scale > 0) {
