@@ -32,6 +32,24 @@ void draw_options(Draw& draw, Options& options) {
   options.data_range(draw.of<double>({1, 1, 1, 2, 255}));
 }
 
+/// [C, H, W] or [N, C, H, W], with sides of `least` or more.
+Sizes draw_sizes(
+    Draw& draw,
+    std::int64_t channels,
+    std::int64_t least,
+    std::int64_t max_pixels) {
+  Sizes sizes = {channels};
+  if (draw.one_in(2)) {
+    sizes.insert(sizes.begin(), draw.integer(1, 3));
+  }
+  const auto planes = sizes[0] * (sizes.size() > 1 ? sizes[1] : 1);
+  const auto height = draw_side(draw, least, max_pixels / planes);
+  const auto width = draw_side(draw, least, max_pixels / (planes * height));
+  sizes.push_back(height);
+  sizes.push_back(width);
+  return sizes;
+}
+
 /// A pair of pictures, float64, within `range`.
 void draw_contents(Draw& draw, const Sizes& sizes, double range, Case& c) {
   const auto pair = [&] {
@@ -141,15 +159,8 @@ Case draw_ms_ssim_case(
   const bool valid = c.spec().valid;
   const auto least =
       valid ? ((c.ms_ssim.window_size() - 1) << (weights.size() - 1)) + 1 : 1;
-  Sizes sizes = {draw.of<std::int64_t>({1, 2, 3, 3})};
-  if (draw.one_in(2)) {
-    sizes.insert(sizes.begin(), draw.integer(1, 3));
-  }
-  const auto planes = sizes[0] * (sizes.size() > 1 ? sizes[1] : 1);
-  const auto height = draw_side(draw, least, max_pixels / planes);
-  const auto width = draw_side(draw, least, max_pixels / (planes * height));
-  sizes.push_back(height);
-  sizes.push_back(width);
+  const auto sizes =
+      draw_sizes(draw, draw.of<std::int64_t>({1, 2, 3, 3}), least, max_pixels);
   draw_contents(draw, sizes, c.spec().data_range, c);
   const auto type = draw.of<torch::ScalarType>(
       {torch::kFloat32,
@@ -212,15 +223,8 @@ Case draw_case(
   const auto spec = c.spec();
 
   const auto least = spec.valid ? spec.window_size : 1;
-  Sizes sizes = {draw.of<std::int64_t>({1, 2, 3, 3, 4, 5})};
-  if (draw.one_in(2)) {
-    sizes.insert(sizes.begin(), draw.integer(1, 3));
-  }
-  const auto planes = sizes[0] * (sizes.size() > 1 ? sizes[1] : 1);
-  const auto height = draw_side(draw, least, max_pixels / planes);
-  const auto width = draw_side(draw, least, max_pixels / (planes * height));
-  sizes.push_back(height);
-  sizes.push_back(width);
+  const auto sizes = draw_sizes(
+      draw, draw.of<std::int64_t>({1, 2, 3, 3, 4, 5}), least, max_pixels);
 
   draw_contents(draw, sizes, spec.data_range, c);
   const auto type = draw.of<torch::ScalarType>(

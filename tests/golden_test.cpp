@@ -86,110 +86,110 @@ torch::Tensor reflect_ssim(
       options.padding(torch::kValid));
 }
 
+/// Two images of a file, in each type, and what the file says of them.
 class GoldenTest : public DeviceTest {
  protected:
-  void compare(const std::string& file) const {
+  struct Pair {
+    const json& document; // of the file
+    const json& golden; // what it says of this pair
+    torch::Tensor x, y; // x requires a gradient
+
+    /// float32 cannot match a file better than its type allows.
+    double tolerance(const char* name, double least) const {
+      const bool wide = x.scalar_type() == torch::kFloat64;
+      return std::max(document[name].get<double>(), wide ? 0.0 : least);
+    }
+  };
+
+  template <typename Compare> // (const Pair&)
+  void for_each_pair(const std::string& file, const Compare& compare) const {
     std::ifstream stream(FUSED_SSIM_GOLDEN_DIR "/" + file);
     ASSERT_TRUE(stream) << file;
     const auto document = json::parse(stream);
     ASSERT_GE(document["cases"].size(), 4u);
-    for (const auto& each : document["cases"]) {
-      SCOPED_TRACE(each["images"].dump() + " " + each["padding"].dump());
-      compare(each, document, torch::kFloat64);
-      compare(each, document, torch::kFloat32);
+    for (const auto& golden : document["cases"]) {
+      SCOPED_TRACE(
+          golden["images"].dump() + " " + golden["shape"].dump() + " " +
+          golden.value("padding", ""));
+      const auto [first, second] =
+          golden_pair(golden["images"], golden["shape"].get<Sizes>());
+      for (const auto type : {torch::kFloat64, torch::kFloat32}) {
+        compare(Pair{
+            document,
+            golden,
+            leaf_of(first.to(torch::kFloat64) / 255, device(), type),
+            (second.to(torch::kFloat64) / 255).to(device(), type)});
+      }
     }
   }
 
- private:
-  void compare(const json& golden, const json& document, torch::ScalarType type)
-      const {
-    const auto [first, second] =
-        golden_pair(golden["images"], golden["shape"].get<Sizes>());
-    const auto x = leaf_of(first.to(torch::kFloat64) / 255, device(), type);
-    const auto y = (second.to(torch::kFloat64) / 255).to(device(), type);
-    auto options =
-        SSIMOptions().window_size(golden["window_size"]).sigma(golden["sigma"]);
-    const bool reflect = golden["padding"] == "reflect";
-    if (reflect || golden["padding"] == "valid") {
-      options.padding(torch::kValid);
-    } else {
-      ASSERT_EQ(golden["padding"], "same");
-    }
-    // float32 cannot match a file better than its type allows.
-    const bool wide = type == torch::kFloat64;
-    const auto tolerance =
-        std::max(document["tolerance"].get<double>(), wide ? 0.0 : 5e-6);
-    const auto value =
-        reflect ? reflect_ssim(x, y, options) : F::ssim(x, y, options);
-    EXPECT_NEAR(value.item<double>(), golden["mean"].get<double>(), tolerance);
-    ASSERT_TRUE(golden.contains("map") || golden.contains("gradient"));
-    if (golden.contains("map")) {
-      auto none = options;
-      expect_samples(
-          F::ssim(x, y, none.reduction(torch::kNone)),
-          golden["map"],
-          10 * tolerance);
-    }
-    if (golden.contains("gradient")) {
-      value.backward();
-      const auto relative = std::max(
-          document["gradient_tolerance"].get<double>(), wide ? 0.0 : 1e-4);
-      const auto largest = x.grad().abs().max().item<double>();
-      expect_samples(x.grad(), golden["gradient"], relative * largest);
-    }
+  static void expect_value(
+      const torch::Tensor& value,
+      const Pair& pair,
+      const char* name) {
+    EXPECT_NEAR(
+        value.item<double>(),
+        pair.golden[name].get<double>(),
+        pair.tolerance("tolerance", 5e-6));
+  }
+
+  static void expect_gradient_of(const torch::Tensor& value, const Pair& pair) {
+    value.backward();
+    const auto gradient = pair.x.grad();
+    expect_samples(
+        gradient,
+        pair.golden["gradient"],
+        pair.tolerance("gradient_tolerance", 1e-4) *
+            gradient.abs().max().item<double>());
+  }
+
+  void compare(const std::string& file) const {
+    for_each_pair(file, [](const Pair& pair) {
+      const json& golden = pair.golden;
+      auto options = SSIMOptions()
+                         .window_size(golden["window_size"])
+                         .sigma(golden["sigma"]);
+      const bool reflect = golden["padding"] == "reflect";
+      if (reflect || golden["padding"] == "valid") {
+        options.padding(torch::kValid);
+      } else {
+        ASSERT_EQ(golden["padding"], "same");
+      }
+      const auto value = reflect ? reflect_ssim(pair.x, pair.y, options)
+                                 : F::ssim(pair.x, pair.y, options);
+      expect_value(value, pair, "mean");
+      ASSERT_TRUE(golden.contains("map") || golden.contains("gradient"));
+      if (golden.contains("map")) {
+        auto none = options;
+        expect_samples(
+            F::ssim(pair.x, pair.y, none.reduction(torch::kNone)),
+            golden["map"],
+            10 * pair.tolerance("tolerance", 5e-6));
+      }
+      if (golden.contains("gradient")) {
+        expect_gradient_of(value, pair);
+      }
+    });
   }
 };
 
-/// MS-SSIM.
-class MultiScaleGoldenTest : public DeviceTest {
- protected:
-  void compare(const std::string& file) const {
-    std::ifstream stream(FUSED_SSIM_GOLDEN_DIR "/" + file);
-    ASSERT_TRUE(stream) << file;
-    const auto document = json::parse(stream);
-    ASSERT_GE(document["cases"].size(), 4u);
-    for (const auto& each : document["cases"]) {
-      SCOPED_TRACE(each["images"].dump() + " " + each["shape"].dump());
-      const auto sizes = each["shape"].get<Sizes>();
-      if (kEmulated && sizes[1] > 80) {
-        continue; // an emulation takes minutes
-      }
-      compare(each, document, torch::kFloat64);
-      compare(each, document, torch::kFloat32);
+TEST_P(GoldenTest, MultiScale) {
+  for_each_pair("pytorch_msssim_multi_scale.json", [](const Pair& pair) {
+    if (kEmulated && pair.x.size(-2) > 80) {
+      return; // an emulation takes minutes
     }
-  }
-
- private:
-  void compare(const json& golden, const json& document, torch::ScalarType type)
-      const {
-    const auto [first, second] =
-        golden_pair(golden["images"], golden["shape"].get<Sizes>());
-    const auto x = leaf_of(first.to(torch::kFloat64) / 255, device(), type);
-    const auto y = (second.to(torch::kFloat64) / 255).to(device(), type);
+    const json& golden = pair.golden;
     const auto value = F::ms_ssim(
-        x,
-        y,
+        pair.x,
+        pair.y,
         MSSSIMOptions()
             .window_size(golden["window_size"])
             .sigma(golden["sigma"])
             .weights(golden["weights"].get<std::vector<double>>()));
-    const bool wide = type == torch::kFloat64;
-    const auto tolerance =
-        std::max(document["tolerance"].get<double>(), wide ? 0.0 : 5e-6);
-    EXPECT_NEAR(value.item<double>(), golden["value"].get<double>(), tolerance);
-    value.backward();
-    const auto relative = std::max(
-        document["gradient_tolerance"].get<double>(), wide ? 0.0 : 1e-4);
-    const auto largest = x.grad().abs().max().item<double>();
-    expect_samples(x.grad(), golden["gradient"], relative * largest);
-  }
-};
-
-TEST_P(MultiScaleGoldenTest, PytorchMsssim) {
-  compare("pytorch_msssim_multi_scale.json");
+    expect_value(value, pair, "value");
+    expect_gradient_of(value, pair);
+  });
 }
-
-FUSED_SSIM_ON_EACH_DEVICE(MultiScaleGoldenTest);
 
 TEST_P(GoldenTest, ScikitImage) {
   compare("scikit_image.json");

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <ostream>
+#include <utility>
 
 namespace fused_ssim::test {
 
@@ -123,20 +124,42 @@ void expect_map(
 
 void expect_gradient(
     const torch::Tensor& actual,
-    const torch::Tensor& expected) {
+    const torch::Tensor& expected,
+    double tolerances) {
   ASSERT_TRUE(actual.defined());
   ASSERT_EQ(actual.sizes(), expected.sizes());
   if (actual.element_size() == 2) {
     return expect_within_rounding(actual, expected);
   }
   const auto error = error_of(actual, expected);
-  const double tolerance = gradient_tolerance(actual.scalar_type());
+  const double tolerance =
+      tolerances * gradient_tolerance(actual.scalar_type());
   EXPECT_LE(error.relative_l2, tolerance) << error;
   // The cosine of a small angle differs from 1 by half of the angle's square,
   // which is far below 1e-9 here. The cosine and the bias distinguish an error
   // in one direction from scattered rounding.
   EXPECT_GE(error.cosine, 1 - 1e-9) << error;
   EXPECT_LE(std::abs(error.bias), tolerance) << error;
+}
+
+void expect_one_gradient_as_both(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const std::function<
+        torch::Tensor(const torch::Tensor&, const torch::Tensor&)>& loss) {
+  const auto gradients = [&](bool of_x, bool of_y) {
+    const auto a = x.clone().requires_grad_(of_x);
+    const auto b = y.clone().requires_grad_(of_y);
+    loss(a, b).backward();
+    return std::make_pair(a.grad(), b.grad());
+  };
+  const auto both = gradients(true, true);
+  const auto first = gradients(true, false);
+  const auto second = gradients(false, true);
+  EXPECT_FALSE(first.second.defined());
+  EXPECT_FALSE(second.first.defined());
+  EXPECT_LE(error_of(first.first, both.first).relative_l2, 1e-6);
+  EXPECT_LE(error_of(second.second, both.second).relative_l2, 1e-6);
 }
 
 void expect_within_rounding(

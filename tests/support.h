@@ -165,7 +165,14 @@ void expect_map(
 /// compares with the rounded reference.
 void expect_gradient(
     const torch::Tensor& actual,
-    const torch::Tensor& expected);
+    const torch::Tensor& expected,
+    double tolerances = 1); // the bound, in units of gradient_tolerance()
+/// Expects of `loss` of two images that the gradient to one alone is that with the other.
+void expect_one_gradient_as_both(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const std::function<
+        torch::Tensor(const torch::Tensor&, const torch::Tensor&)>& loss);
 /// For float16 and bfloat16: the error is at most twice that of rounding.
 void expect_within_rounding(
     const torch::Tensor& actual,

@@ -83,8 +83,10 @@ TEST_P(ValueTest, WindowSizes) {
     for (const double sigma : {0.3, 1.5, 8.0}) {
       SCOPED_TRACE(testing::Message() << size << ", sigma " << sigma);
       // A window of few pixels sees little variance. float32 then loses the rounding of
-      // the squares, relative to C2. An H100 is off by 5.1e-5.
-      const double map_bound = sigma < 1 ? 1e-4 : 5e-5;
+      // the squares, relative to C2. On CUDA, tensor cores add that they round toward 0:
+      // an H100 is off by 5.09e-5.
+      const bool tensor_cores = device().is_cuda() && size > 11;
+      const double map_bound = tensor_cores && sigma < 1 ? 6e-5 : 5e-5;
       for (auto options : paddings()) {
         compare(x, y, options.window_size(size).sigma(sigma), map_bound);
       }

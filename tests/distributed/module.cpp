@@ -41,6 +41,7 @@ FUSED_SSIM_TEST_EXPORT int run_tests(
   return guarded([&] {
     auto ranks = ranks_of(group, device);
     fused_ssim::test::test_calls(ranks);
+    fused_ssim::test::test_error_maps(ranks);
     fused_ssim::test::test_refusals(ranks);
     fused_ssim::test::test_values(
         ranks, cases, 1000 * static_cast<std::uint64_t>(ranks.size()));

@@ -111,10 +111,40 @@ inline torch::Tensor own_map(
   return map.slice(-2, row(begin), row(end));
 }
 
+/// Images that are the same on all ranks, and this rank's rows of them.
+struct Images {
+  std::int64_t rows;
+  torch::Tensor x, y, own_x, own_y;
+
+  Images(
+      const Ranks& ranks,
+      std::int64_t rows,
+      std::int64_t batch = 1,
+      std::int64_t width = 29)
+      : rows(rows) {
+    torch::manual_seed(7);
+    const auto image = [&] {
+      return torch::rand({batch, 3, rows * ranks.size(), width})
+          .to(ranks.device());
+    };
+    x = image();
+    y = image();
+    own_x = own(x, ranks);
+    own_y = own(y, ranks);
+  }
+
+  torch::Tensor own(const torch::Tensor& image, const Ranks& ranks) const {
+    const auto begin = rows * ranks.rank();
+    return image.slice(-2, begin, begin + rows);
+  }
+};
+
 /// Random options, images and cuts against the same call on the whole image.
 void test_values(Ranks& ranks, std::int64_t cases, std::uint64_t first_seed);
 /// What random cases do not reach: upstream gradients, empty batches, lazy tensors.
 void test_calls(Ranks& ranks);
+/// Each kind of map of errors, at each cut, against that of the whole image.
+void test_error_maps(Ranks& ranks);
 /// Every rank refuses with the same message, and the next call works.
 void test_refusals(Ranks& ranks);
 /// Prints times on rank 0.
