@@ -7,6 +7,8 @@
 #include "emulated_runtime.h"
 #else
 
+#include "architectures.h"
+
 #include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAException.h>
@@ -60,13 +62,7 @@ inline bool has_code_that_waits() {
 #if defined(__CUDA_ARCH_LIST__)
   const auto* const properties = at::cuda::getCurrentDeviceProperties();
   const int device = 100 * properties->major + 10 * properties->minor;
-  int newest = 0; // that the device takes
-  for (const int architecture : {__CUDA_ARCH_LIST__}) {
-    if (architecture <= device && architecture > newest) {
-      newest = architecture;
-    }
-  }
-  return newest >= 900;
+  return architecture_of_code(device, {__CUDA_ARCH_LIST__}) >= 900;
 #else
   return false;
 #endif

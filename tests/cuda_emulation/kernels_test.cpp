@@ -2,6 +2,7 @@
 // afford: the scaling of a gradient, blocks that take more than one item, and the
 // sums of pieces.
 
+#include "architectures.h"
 #include "banded_division.h"
 #include "scheduler.h"
 
@@ -172,6 +173,14 @@ struct LossAndGradient {
   double loss;
   std::vector<double> gradient; // [planes, height, width]
 };
+
+TEST(Architectures, ADeviceRunsTheNewestCodeThatIsNotNewerThanItself) {
+  EXPECT_EQ(architecture_of_code(900, {750, 800, 900, 1000}), 900);
+  EXPECT_EQ(architecture_of_code(900, {800}), 800);
+  EXPECT_EQ(architecture_of_code(900, {1000, 860}), 860);
+  EXPECT_EQ(architecture_of_code(1200, {900, 800}), 900);
+  EXPECT_EQ(architecture_of_code(750, {800, 900}), 0);
+}
 
 /// The gradient of a sum, so that planes do not depend on each other.
 LossAndGradient loss_of(
