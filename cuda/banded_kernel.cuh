@@ -74,10 +74,9 @@ class BandedKernel : BandedMaps<kMode, kSpan, Images> {
       l1_factor = static_cast<float>(factors.l1);
     }
     block_barrier<11>();
+    let_next_launch_begin();
     this->for_each_row([this](int index, int n) { run_row(index, n); });
-    if (this->has_weights()) {
-      wait_for_last_launch(); // the kernels that follow read what that wrote
-    }
+    wait_for_last_launch(); // the kernels that follow read what that wrote
     const double l1_scale =
         kHasGradient ? 1.0 / kDifferenceScale : double(p.inverse_unit);
     const TermSums sums = {

@@ -212,10 +212,7 @@ class BandedStrip {
 
   /// Of this row, for the row below.
   __device__ __forceinline__ void raise(int index) {
-    warp_barrier<14>();
-    if (lane == 0) {
-      signal(mine, index).raise();
-    }
+    signal(mine, index).raise();
   }
 
   __device__ __forceinline__ static Signal& signal(int place, int index) {

@@ -9,8 +9,15 @@ template <typename Params>
 void launch_elementwise(
     void (*kernel)(Params),
     unsigned blocks,
-    const Params& params) {
-  launch(kernel, blocks, kElementwiseThreads, kElementwiseSharedBytes, params);
+    const Params& params,
+    bool early = false) {
+  launch(
+      kernel,
+      blocks,
+      kElementwiseThreads,
+      kElementwiseSharedBytes,
+      params,
+      early);
 }
 
 } // namespace
@@ -29,8 +36,8 @@ void launch_weight_sum(const WeightSumParams& params, unsigned blocks) {
   launch(weight_sum_kernel, blocks, kWeightSumThreads, kSharedBytes, params);
 }
 
-void launch_finish(const FinishParams& params) {
-  launch_elementwise(finish_kernel, 1, params);
+void launch_finish(const FinishParams& params, bool early) {
+  launch_elementwise(finish_kernel, 1, params, early);
 }
 
 void launch_scale(const ScaleParams& params, unsigned blocks) {

@@ -178,6 +178,7 @@ __global__ void __launch_bounds__(kWeightSumThreads)
 /// One block: from the blocks' sums to the scalars of backend.h.
 __global__ void __launch_bounds__(kElementwiseThreads)
     finish_kernel(const FinishParams p) {
+  wait_for_last_launch();
   const bool first = is_good(p.first_try);
   const auto* const ssim = first ? p.first_try.partials : p.ssim_partials;
   const int ssim_blocks = first ? p.first_try.blocks : p.ssim_blocks;

@@ -202,9 +202,8 @@ class GradientKernel : GradientRows<T, kRadius, kMode, Images> {
         const SSIMPixel<T, Math> pixel(
             {blurred[0], blurred[1], blurred[2], blurred[3]},
             {sum_pivot, difference_pivot, p.two_c1, p.two_c2});
-        // Where the weight is 0, nothing counts, not even a NaN.
         const bool here = (!kBorder || inside.has(i)) &&
-            (!this->has_weights() || w[i] != T(0));
+            (!this->has_weights() || w[i] != p.uncounted_weight);
         const T dssim_half = pixel.dssim_half();
         if (here && own.has(i)) {
           sum += w[i] * dssim_half;

@@ -27,7 +27,8 @@ void launch_l1(const SSIMParams<T>& params, unsigned blocks);
 
 void launch_weight_sum(const WeightSumParams& params, unsigned blocks);
 
-void launch_finish(const FinishParams& params);
+/// `early`: the last launch of the stream is of a kernel of ours.
+void launch_finish(const FinishParams& params, bool early);
 
 void launch_scale(const ScaleParams& params, unsigned blocks);
 

@@ -97,6 +97,9 @@ struct SSIMParams {
   DeviceWindow<T> window;
   T inverse_unit, two_c1, two_c2;
   float range; // Constants::range
+  /// A window of this weight does not count, whatever the images hold there: 0. In a first
+  /// try each window counts, so that a NaN shows which came from outside of the window.
+  T uncounted_weight;
 
   Terms terms;
   SmoothL1<T> smooth_l1;

@@ -17,9 +17,15 @@ template <typename Params>
 void launch_pyramid(
     void (*kernel)(Params),
     std::int64_t items,
-    const Params& params) {
+    const Params& params,
+    bool early = false) {
   launch(
-      kernel, blocks_for(items), kPyramidThreads, kPyramidSharedBytes, params);
+      kernel,
+      blocks_for(items),
+      kPyramidThreads,
+      kPyramidSharedBytes,
+      params,
+      early);
 }
 
 } // namespace
@@ -47,8 +53,9 @@ void combine(const Combination& combination, int device) {
   launch_pyramid(
       products_kernel,
       (combination.planes() + kPyramidWarps - 1) / kPyramidWarps,
-      combination);
-  launch_pyramid(combine_kernel, 1, combination);
+      combination,
+      /*early=*/true);
+  launch_pyramid(combine_kernel, 1, combination, /*early=*/true);
 }
 
 void descend(const Descent& descent, int device) {

@@ -78,6 +78,8 @@ __global__ void __launch_bounds__(kPyramidThreads)
 /// A warp for each image and channel: its means, product and factors.
 __global__ void __launch_bounds__(kPyramidThreads)
     products_kernel(const Combination c) {
+  let_next_launch_begin();
+  wait_for_last_launch();
   const int lane = threadIdx.x % kWarpSize;
   const std::int64_t planes = c.planes();
   const std::int64_t step = std::int64_t(gridDim.x) * kPyramidWarps;
@@ -113,6 +115,7 @@ __global__ void __launch_bounds__(kPyramidThreads)
 /// One block: the products to the value.
 __global__ void __launch_bounds__(kPyramidThreads)
     combine_kernel(const Combination c) {
+  wait_for_last_launch();
   WeightSums sums;
   for (std::int64_t image = threadIdx.x; image < c.images;
        image += blockDim.x) {

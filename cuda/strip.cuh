@@ -65,6 +65,7 @@ class Strip {
   /// Calls `run` for each of this block's segments.
   template <typename Run>
   __device__ __forceinline__ void for_each_segment(const Run& run) {
+    let_next_launch_begin();
     const bool by_plane = p.plane_blocks > 0;
     const std::int64_t plane = by_plane ? blockIdx.x / p.plane_blocks : 0;
     // Blocks side by side take the channels of the same pixels; p.beside is 1 by plane.
@@ -107,9 +108,7 @@ class Strip {
   }
 
   __device__ __forceinline__ void store_sums() {
-    if (has_weights()) {
-      wait_for_last_launch(); // the kernels that follow read what that wrote
-    }
+    wait_for_last_launch(); // the kernels that follow read what that wrote
     if (p.partials != nullptr || p.plane_sums != nullptr) {
       const TermSums sums = {dssim_sum.value() * kValueScale, l1_sum.value()};
       const TermSums total = block_sum<0>(sums, scratch);

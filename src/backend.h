@@ -171,6 +171,11 @@ struct Problem {
   /// weights.
   bool per_plane = false;
 
+  /// The kernels may run beside those of the last call, as far as the device can: that
+  /// call writes nothing that this one reads, and the memory of both stays theirs until
+  /// a later call. Only for a problem per plane.
+  bool overlaps_last_call = false;
+
   /// The centres of all windows there are: the image for zero padding, else the
   /// image less `window.radius` pixels on each side.
   Region map_region;

@@ -188,7 +188,8 @@ Evaluation evaluate(
     fill_empty(objective, result);
     return result;
   }
-  const auto problem = make_problem(objective, x, y, weight);
+  auto problem = make_problem(objective, x, y, weight);
+  problem.overlaps_last_call = request.overlaps_last_call;
   auto outputs = make_outputs(objective, request, result);
   if (objective.per_plane) {
     outputs.plane_parts = FUSED_SSIM_ON_DEVICE(x, plane_parts, problem);

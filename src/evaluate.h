@@ -22,6 +22,7 @@ struct Request {
   /// float16 the gradient of a mean over a million pixels would be 0, and bfloat16 would
   /// be rounded twice.
   bool wide_gradients = false;
+  bool overlaps_last_call = false; // Problem
   ErrorMap error_map = ErrorMap::kNone; // together with grad_input alone
 };
 

@@ -93,17 +93,23 @@ MSSSIMEvaluation evaluate_ms_ssim(
   combination.mean = objective.reduction == Reduction::kMean;
   combination.wide = x.scalar_type() == torch::kFloat64;
 
+  std::vector<Pair> pyramid = {images};
+  while (static_cast<int>(pyramid.size()) < scales) {
+    pyramid.push_back(halve(pyramid.back()));
+  }
   MSSSIMEvaluation result;
-  std::vector<torch::Tensor> sums;
+  result.grads_input.resize(request.grad_input ? scales : 0);
+  result.grads_target.resize(request.grad_target ? scales : 0);
+  std::vector<torch::Tensor> sums(scales);
   Request of_scale;
   of_scale.grad_input = request.grad_input;
   of_scale.grad_target = request.grad_target;
   of_scale.wide_gradients = true;
-  Pair pair = images;
-  for (int scale = 0; scale < scales; ++scale) {
-    if (scale > 0) {
-      pair = halve(pair);
-    }
+  // From the coarsest scale on, which alone would not fill a GPU: the next one, which
+  // needs nothing of it, takes the rest.
+  for (int scale = scales - 1; scale >= 0; --scale) {
+    const auto& pair = pyramid[scale];
+    of_scale.overlaps_last_call = scale < scales - 1;
     auto here = evaluate(
         objective.at_scale(scale), pair.first, pair.second, {}, of_scale);
     combination.weight[scale] = objective.scale_weights[scale];
@@ -113,12 +119,12 @@ MSSSIMEvaluation evaluate_ms_ssim(
     combination.count[scale] =
         static_cast<double>(pair.first.size(-2) - border) *
         static_cast<double>(pair.first.size(-1) - border);
-    sums.push_back(std::move(here.plane_sums));
+    sums[scale] = std::move(here.plane_sums);
     if (request.grad_input) {
-      result.grads_input.push_back(std::move(here.grad_input));
+      result.grads_input[scale] = std::move(here.grad_input);
     }
     if (request.grad_target) {
-      result.grads_target.push_back(std::move(here.grad_target));
+      result.grads_target[scale] = std::move(here.grad_target);
     }
   }
 

@@ -107,6 +107,7 @@ void descend(const Descent& descent);
 namespace cuda {
 
 void halve(const Halving& halving, int device);
+/// After the kernels of the scales, with nothing in between.
 void combine(const Combination& combination, int device);
 void descend(const Descent& descent, int device);
 

@@ -2,6 +2,8 @@
 
 #include "support.h"
 
+#include <limits>
+
 namespace fused_ssim::test {
 namespace {
 
@@ -83,10 +85,41 @@ TEST_P(ErrorMapTest, OfAnyLayout) {
 TEST_P(ErrorMapTest, OfAnyWindow) {
   const auto x = image({2, 33, 45}, torch::kFloat32);
   const auto y = image({2, 33, 45}, torch::kFloat32);
+  const auto mask = image({33, 45}, torch::kFloat32);
   for (const int size : {3, 7, 21}) {
     auto options = L1DSSIMLossOptions(0.4).window_size(size);
     compare(x, y, options);
-    compare(x, y, options.padding(torch::kValid));
+    compare(x, y, options, mask > 0.4);
+    compare(x, y, options.padding(torch::kValid), mask);
+  }
+}
+
+// The loss does not count the NaN, but the map, which is not weighted, shows it: in the
+// windows that contain it and in no others.
+TEST_P(ErrorMapTest, ShowsANaNUnderAWeightOfZero) {
+  for (const int size : {7, 11, 13}) {
+    SCOPED_TRACE(size);
+    const int radius = size / 2;
+    auto x = image({2, 40, 50}, torch::kFloat32);
+    const auto y = image({2, 40, 50}, torch::kFloat32);
+    x[0][20][25] = std::numeric_limits<float>::quiet_NaN();
+    auto mask = torch::ones({40, 50}, x.options());
+    const auto around = [](torch::Tensor of, int distance) {
+      return of.slice(-2, 20 - distance, 21 + distance)
+          .slice(-1, 25 - distance, 26 + distance);
+    };
+    around(mask, radius + 2).zero_();
+    const auto options = L1DSSIMLossOptions(0.4).window_size(size);
+    const auto plain = F::l1_dssim_value_and_grad(x, y, options, mask);
+    const auto result =
+        F::l1_dssim_value_and_grad(x, y, options, mask, ErrorMap::kDSSIM);
+    EXPECT_TRUE(result.loss.isfinite().item<bool>());
+    EXPECT_TRUE(result.grad.isfinite().all().item<bool>());
+    expect_same_bits(result.loss, plain.loss);
+    expect_same_bits(result.grad, plain.grad);
+    auto shown = torch::zeros(x.sizes(), x.options().dtype(torch::kBool));
+    around(shown[0], radius).fill_(true);
+    expect_same_bits(result.error_map.isnan(), shown);
   }
 }
 

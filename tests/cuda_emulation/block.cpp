@@ -150,7 +150,7 @@ void Block::wait(State state, unsigned mask) {
   }
 }
 
-void Block::raise(std::uint64_t& raised) {
+void Block::raise(std::uint32_t& raised) {
   ++raised;
   for (unsigned i = 0; i < threads_.size(); ++i) {
     if (threads_[i].state == State::kSignal && threads_[i].raised == &raised &&
@@ -160,7 +160,7 @@ void Block::raise(std::uint64_t& raised) {
   }
 }
 
-void Block::wait(const std::uint64_t& raised, unsigned parity) {
+void Block::wait(const std::uint32_t& raised, unsigned parity) {
   if (parity == (raised & 1)) {
     threads_[current_].raised = &raised;
     threads_[current_].parity = parity;

@@ -38,7 +38,7 @@ struct Thread {
   unsigned mask = 0; // of the warp operation that it waits at
   unsigned source = 0; // lane, of the shuffle that it waits at
   std::uint64_t value = 0; // given to the shuffle
-  const std::uint64_t* raised = nullptr; // of the signal that it waits for
+  const std::uint32_t* raised = nullptr; // of the signal that it waits for
   unsigned parity = 0; // of the signal that it waits for
   std::uint64_t result = 0; // received from the shuffle
 };
@@ -86,8 +86,8 @@ class Block {
     return &words_[current_ - current_ % kWarpSize];
   }
 
-  void raise(std::uint64_t& raised);
-  void wait(const std::uint64_t& raised, unsigned parity);
+  void raise(std::uint32_t& raised);
+  void wait(const std::uint32_t& raised, unsigned parity);
 
  private:
   void start(unsigned index);

@@ -137,11 +137,14 @@ inline void end_copies() {}
 class Signal {
  public:
   void init() {
-    raised_ = 0;
+    lanes_ = raised_ = 0;
   }
 
   void raise() {
-    emulation::raise(raised_);
+    if (++lanes_ == kWarpSize) {
+      lanes_ = 0;
+      emulation::raise(raised_);
+    }
   }
 
   template <int kNumber>
@@ -152,7 +155,8 @@ class Signal {
   }
 
  private:
-  std::uint64_t raised_; // so many times
+  std::uint32_t lanes_; // that raised it since
+  std::uint32_t raised_; // so many times
 };
 
 } // namespace fused_ssim::detail::cuda

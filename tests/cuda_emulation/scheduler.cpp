@@ -123,11 +123,11 @@ const Words* exchange(const Words& words) {
   return Block::current().exchange(words);
 }
 
-void raise(std::uint64_t& raised) {
+void raise(std::uint32_t& raised) {
   Block::current().raise(raised);
 }
 
-void wait(const std::uint64_t& raised, unsigned parity) {
+void wait(const std::uint32_t& raised, unsigned parity) {
   Block::current().wait(raised, parity);
 }
 

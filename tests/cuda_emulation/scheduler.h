@@ -94,10 +94,10 @@ using Words = std::array<std::uint32_t, 6>;
 const Words* exchange(const Words& words); // [kWarpSize]
 
 /// ++raised, and lets those go on that wait for it.
-void raise(std::uint64_t& raised);
+void raise(std::uint32_t& raised);
 
 /// Until the parity of `raised` - 1 is `parity`.
-void wait(const std::uint64_t& raised, unsigned parity);
+void wait(const std::uint32_t& raised, unsigned parity);
 
 // A barrier with a number from 0 to 63 can be removed, to prove that a test
 // detects a missing one.

@@ -334,7 +334,10 @@ void test_case(Ranks& ranks, std::uint64_t seed) {
       "the ranks have different bits, here ",
       actual.value);
   const auto compare_image =
-      [&](const char* what, torch::Tensor Result::*image, const auto& own) {
+      [&](const char* what,
+          torch::Tensor Result::*image,
+          const auto& own,
+          double factor = 1) {
         const auto& all = expected.*image;
         compare(
             ranks,
@@ -342,7 +345,7 @@ void test_case(Ranks& ranks, std::uint64_t seed) {
             actual.*image,
             own(all),
             std::max(
-                tolerance(drawn.x),
+                factor * tolerance(drawn.x),
                 3 *
                     std::max(
                         rounding(all, exact.*image),
@@ -350,11 +353,15 @@ void test_case(Ranks& ranks, std::uint64_t seed) {
       };
   compare_image("gradient in input", &Result::grad_x, own);
   compare_image("gradient in target", &Result::grad_y, own);
+  // A rank's few pixels are not evened out by a window: 1.3e-6 was seen on CUDA.
   compare_image(
-      "map of errors", &Result::error_map, [&](const torch::Tensor& map) {
+      "map of errors",
+      &Result::error_map,
+      [&](const torch::Tensor& map) {
         return map.defined() ? own_map(map, drawn.loss, drawn.begin, drawn.end)
                              : map;
-      });
+      },
+      /*factor=*/3);
   if (drawn.op == Operator::kValueAndGrad) {
     ranks.expect(
         actual.grad_x.strides() == torch::empty_like(own(drawn.x)).strides(),
