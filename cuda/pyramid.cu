@@ -9,53 +9,66 @@ namespace {
 /// A few waves of any device.
 constexpr std::int64_t kPyramidBlocks = 2048;
 
-unsigned blocks_for(std::int64_t items) {
-  return static_cast<unsigned>(std::min(items, kPyramidBlocks));
-}
+/// Rounds of a single block that take no longer than another launch.
+constexpr std::int64_t kRoundsAlone = 4;
 
-template <typename Params>
-void launch_pyramid(
-    void (*kernel)(Params),
-    std::int64_t items,
-    const Params& params,
-    bool early = false) {
+template <typename T>
+void launch_halve(const HalveParams& params) {
+  const auto tiles = tiles_of(params);
+  const auto blocks =
+      2 * params.batch * params.channels * tiles.rows * tiles.columns;
   launch(
-      kernel,
-      blocks_for(items),
+      halve_kernel<T>,
+      static_cast<unsigned>(blocks),
       kPyramidThreads,
-      kPyramidSharedBytes,
-      params,
-      early);
+      kHalveSharedBytes<T>,
+      params);
 }
 
 } // namespace
 
-void halve(const Halving& halving, int device) {
+void halve(const Halving* halvings, int count, int device) {
   const DeviceScope scope(device);
-  HalveParams params{};
-  for (int i = 0; i < 2; ++i) {
-    params.from[i] = image_of(halving.from[i]);
-    params.to[i] = image_of(halving.to[i]);
+  for (int first = 0; first < count; first += kHalvings) {
+    const Halving& begin = halvings[first];
+    HalveParams params{};
+    params.count = std::min(count - first, kHalvings);
+    for (int i = 0; i < 2; ++i) {
+      params.from[i] = image_of(begin.from[i]);
+      for (int k = 0; k < params.count; ++k) {
+        params.to[k][i] = image_of(halvings[first + k].to[i]);
+      }
+    }
+    params.batch = begin.batch;
+    params.channels = static_cast<int>(begin.channels);
+    params.height = static_cast<int>(begin.height);
+    params.width = static_cast<int>(begin.width);
+    if (begin.to[0].element == Element::kFloat64) {
+      launch_halve<double>(params);
+    } else {
+      launch_halve<float>(params);
+    }
   }
-  params.batch = halving.batch;
-  params.channels = static_cast<int>(halving.channels);
-  params.height = static_cast<int>(halving.height);
-  params.width = static_cast<int>(halving.width);
-  const bool wide = halving.to[0].element == Element::kFloat64;
-  launch_pyramid(
-      wide ? halve_kernel<double> : halve_kernel<float>,
-      2 * params.batch * params.channels * halved(params.height),
-      params);
 }
 
 void combine(const Combination& combination, int device) {
   const DeviceScope scope(device);
-  launch_pyramid(
-      products_kernel,
-      (combination.planes() + kPyramidWarps - 1) / kPyramidWarps,
-      combination,
-      /*early=*/true);
-  launch_pyramid(combine_kernel, 1, combination, /*early=*/true);
+  const auto launch_combine = [&](void (*kernel)(Combination),
+                                  std::int64_t blocks) {
+    launch(
+        kernel,
+        static_cast<unsigned>(std::min(blocks, kPyramidBlocks)),
+        kCombineThreads,
+        kCombineSharedBytes,
+        combination,
+        /*early=*/true);
+  };
+  const std::int64_t rounds =
+      (combination.planes() + kCombineWarps - 1) / kCombineWarps;
+  launch_combine(products_kernel, rounds <= kRoundsAlone ? 1 : rounds);
+  if (rounds > kRoundsAlone) {
+    launch_combine(value_kernel, 1);
+  }
 }
 
 void descend(const Descent& descent, int device) {
@@ -73,10 +86,25 @@ void descend(const Descent& descent, int device) {
   params.height = static_cast<int>(descent.height);
   params.width = static_cast<int>(descent.width);
   const bool wide = descent.gradients[0].element == Element::kFloat64;
-  launch_pyramid(
-      wide ? descend_kernel<double> : descend_kernel<float>,
-      params.batch * params.channels * halved(params.height),
-      params);
+  const std::int64_t pairs =
+      params.batch * params.channels * halved(params.height);
+  const auto launch_descend = [&](void (*kernel)(DescendParams)) {
+    launch(
+        kernel,
+        static_cast<unsigned>(std::min(pairs, kPyramidBlocks)),
+        kPyramidThreads,
+        0,
+        params);
+  };
+  constexpr int kUsual = 4; // scales but for the finest one
+  constexpr int kMost = kMaxScales - 1;
+  if (params.scales <= kUsual + 1) {
+    launch_descend(
+        wide ? descend_kernel<double, kUsual> : descend_kernel<float, kUsual>);
+  } else {
+    launch_descend(
+        wide ? descend_kernel<double, kMost> : descend_kernel<float, kMost>);
+  }
 }
 
 } // namespace fused_ssim::detail::cuda

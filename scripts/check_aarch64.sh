@@ -6,7 +6,7 @@
 #   scripts/check_aarch64.sh [--build | --filter GTEST_FILTER]
 #     --build   runs nothing
 #     --filter  runs these of the unit tests; otherwise all of them, 500 cases of the
-#               differential test and the accuracy table
+#               differential test and the accuracy table of images of 60x90
 #
 # It says what it installs: from the distribution the cross compiler, qemu-user and
 # what the tests need, from PyPI LibTorch for Arm (440 MB), to ~/.cache/fused_ssim.
@@ -108,6 +108,20 @@ emulate() {
   say "$name: passed in $((SECONDS - start)) s"
 }
 
+# The unit tests, a part of them for each processor at once.
+emulate_unit_tests() {
+  local count shard pids=()
+  count=$(nproc)
+  for ((shard = 0; shard < count; ++shard)); do
+    GTEST_TOTAL_SHARDS=$count GTEST_SHARD_INDEX=$shard OMP_NUM_THREADS=2 \
+      emulate "unit_$shard" fused_ssim_tests "--gtest_filter=$filter" &
+    pids+=($!)
+  done
+  for shard in "${pids[@]}"; do
+    wait "$shard"
+  done
+}
+
 filter='-*/cuda:CudaTest.*' what=all
 case ${1-} in
   '') ;;
@@ -128,6 +142,6 @@ count_instructions
 [ $what != build ] || exit 0
 if [ $what = all ]; then
   emulate differential fused_ssim_differential --cases 500
-  emulate accuracy fused_ssim_accuracy_table cpu
+  emulate accuracy fused_ssim_accuracy_table cpu 60 90
 fi
-emulate unit fused_ssim_tests "--gtest_filter=$filter"
+emulate_unit_tests

@@ -175,6 +175,9 @@ struct Problem {
   /// call writes nothing that this one reads, and the memory of both stays theirs until
   /// a later call. Only for a problem per plane.
   bool overlaps_last_call = false;
+  /// Of all calls that run beside each other, in all images and channels; 0: this one runs
+  /// alone.
+  std::int64_t pixels_beside = 0;
 
   /// The centres of all windows there are: the image for zero padding, else the
   /// image less `window.radius` pixels on each side.

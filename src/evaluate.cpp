@@ -190,6 +190,7 @@ Evaluation evaluate(
   }
   auto problem = make_problem(objective, x, y, weight);
   problem.overlaps_last_call = request.overlaps_last_call;
+  problem.pixels_beside = request.pixels_beside;
   auto outputs = make_outputs(objective, request, result);
   if (objective.per_plane) {
     outputs.plane_parts = FUSED_SSIM_ON_DEVICE(x, plane_parts, problem);

@@ -23,6 +23,7 @@ struct Request {
   /// be rounded twice.
   bool wide_gradients = false;
   bool overlaps_last_call = false; // Problem
+  std::int64_t pixels_beside = 0; // Problem
   ErrorMap error_map = ErrorMap::kNone; // together with grad_input alone
 };
 

@@ -17,26 +17,33 @@ std::int64_t images_of(const torch::Tensor& input) {
 
 using Pair = std::pair<torch::Tensor, torch::Tensor>;
 
-/// Both images of the next scale.
-Pair halve(const Pair& images) {
-  const auto& [input, target] = images;
-  auto sizes = input.sizes().vec();
-  for (auto side = sizes.end() - 2; side != sizes.end(); ++side) {
-    *side = halved(*side);
+/// Both images of all scales, the finest first.
+std::vector<Pair> pyramid_of(const Pair& images, int scales) {
+  std::vector<Pair> pyramid = {images};
+  std::vector<Halving> halvings;
+  while (static_cast<int>(pyramid.size()) < scales) {
+    const auto& [input, target] = pyramid.back();
+    Halving halving;
+    halving.batch = images_of(input);
+    halving.channels = input.size(-3);
+    halving.height = input.size(-2);
+    halving.width = input.size(-1);
+    auto sizes = input.sizes().vec();
+    for (auto side = sizes.end() - 2; side != sizes.end(); ++side) {
+      *side = halved(*side);
+    }
+    const auto options = scalar_options(input);
+    Pair next(torch::empty(sizes, options), torch::empty(sizes, options));
+    halving.from[0] = read(input);
+    halving.from[1] = read(target);
+    halving.to[0] = write(next.first);
+    halving.to[1] = write(next.second);
+    halvings.push_back(halving);
+    pyramid.push_back(std::move(next));
   }
-  const auto options = scalar_options(input);
-  Pair next(torch::empty(sizes, options), torch::empty(sizes, options));
-  Halving halving;
-  halving.batch = images_of(input);
-  halving.channels = input.size(-3);
-  halving.height = input.size(-2);
-  halving.width = input.size(-1);
-  halving.from[0] = read(input);
-  halving.from[1] = read(target);
-  halving.to[0] = write(next.first);
-  halving.to[1] = write(next.second);
-  FUSED_SSIM_ON_DEVICE(input, halve, halving);
-  return next;
+  FUSED_SSIM_ON_DEVICE(
+      images.first, halve, halvings.data(), static_cast<int>(halvings.size()));
+  return pyramid;
 }
 
 /// An empty batch, or images without channels or pixels.
@@ -93,10 +100,7 @@ MSSSIMEvaluation evaluate_ms_ssim(
   combination.mean = objective.reduction == Reduction::kMean;
   combination.wide = x.scalar_type() == torch::kFloat64;
 
-  std::vector<Pair> pyramid = {images};
-  while (static_cast<int>(pyramid.size()) < scales) {
-    pyramid.push_back(halve(pyramid.back()));
-  }
+  const auto pyramid = pyramid_of(images, scales);
   MSSSIMEvaluation result;
   result.grads_input.resize(request.grad_input ? scales : 0);
   result.grads_target.resize(request.grad_target ? scales : 0);
@@ -105,6 +109,9 @@ MSSSIMEvaluation evaluate_ms_ssim(
   of_scale.grad_input = request.grad_input;
   of_scale.grad_target = request.grad_target;
   of_scale.wide_gradients = true;
+  for (const auto& pair : pyramid) {
+    of_scale.pixels_beside += pair.first.numel();
+  }
   // From the coarsest scale on, which alone would not fill a GPU: the next one, which
   // needs nothing of it, takes the rest.
   for (int scale = scales - 1; scale >= 0; --scale) {

@@ -2,7 +2,7 @@
 
 // The steps of MS-SSIM around the kernel with SSIM, for both devices:
 //
-//   halve     both images of a scale to those of the next one
+//   halve     both images of a scale to those of the next ones
 //   combine   the sums of all scales to the value, and to the factor of each scale's
 //             gradient
 //   descend   the gradients of all scales, times their factors, to that of the images
@@ -26,6 +26,7 @@ FUSED_SSIM_HOST_DEVICE std::int64_t halved(std::int64_t side) {
   return (side + 1) / 2;
 }
 
+/// From one scale to the next.
 struct Halving {
   std::int64_t batch = 0, channels = 0, height = 0,
                width = 0; // of `from`, all > 0
@@ -98,7 +99,7 @@ struct Descent {
 
 namespace cpu {
 
-void halve(const Halving& halving);
+void halve(const Halving* halvings, int count);
 void combine(const Combination& combination);
 void descend(const Descent& descent);
 
@@ -106,7 +107,8 @@ void descend(const Descent& descent);
 
 namespace cuda {
 
-void halve(const Halving& halving, int device);
+/// Each halving begins with the images that the last one leaves.
+void halve(const Halving* halvings, int count, int device);
 /// After the kernels of the scales, with nothing in between.
 void combine(const Combination& combination, int device);
 void descend(const Descent& descent, int device);

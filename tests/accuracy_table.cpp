@@ -2,12 +2,14 @@
 // the same float32 images, for the library and for the plain float32
 // composition.
 //
-//   fused_ssim_accuracy_table [cpu|cuda]
+//   fused_ssim_accuracy_table [cpu|cuda [HEIGHT WIDTH]]
 
 #include "support.h"
 
+#include <cstdint>
 #include <cstdio>
 #include <iostream>
+#include <string>
 
 namespace fused_ssim::test {
 namespace {
@@ -51,10 +53,14 @@ void print(const ImagePair& pair, torch::Device device) {
       ours.gradient,
       plain.above_one,
       ours.above_one);
+  std::fflush(stdout);
 }
 
-void print_table(torch::Device device) {
-  const Sizes sizes = {3, 400, 600};
+void print_table(
+    torch::Device device,
+    std::int64_t height,
+    std::int64_t width) {
+  const Sizes sizes = {3, height, width};
   std::printf(
       "| images | map: plain | map: ours | gradient: plain | gradient: ours | "
       "max SSIM - 1: plain | ours |\n|---|---|---|---|---|---|---|\n");
@@ -89,7 +95,11 @@ void print_table(torch::Device device) {
 int main(int argc, char** argv) {
   torch::manual_seed(20240229);
   try {
-    fused_ssim::test::print_table(torch::Device(argc > 1 ? argv[1] : "cpu"));
+    const bool sized = argc > 3;
+    fused_ssim::test::print_table(
+        torch::Device(argc > 1 ? argv[1] : "cpu"),
+        sized ? std::stoll(argv[2]) : 400,
+        sized ? std::stoll(argv[3]) : 600);
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 2;

@@ -59,15 +59,18 @@ void for_each_pair(
 
 } // namespace
 
-void halve(const Halving& halving) {
-  const PyramidRows& rows = rows_of(halving.to[0].element);
-  for_each_pair(
-      halving,
-      rows,
-      /*count=*/2,
-      [&](int which, const RowPair& pair, void* scratch) {
-        rows.halve(halving, which, pair, scratch);
-      });
+void halve(const Halving* halvings, int count) {
+  for (int i = 0; i < count; ++i) {
+    const Halving& halving = halvings[i];
+    const PyramidRows& rows = rows_of(halving.to[0].element);
+    for_each_pair(
+        halving,
+        rows,
+        /*count=*/2,
+        [&](int which, const RowPair& pair, void* scratch) {
+          rows.halve(halving, which, pair, scratch);
+        });
+  }
 }
 
 void combine(const Combination& combination) {

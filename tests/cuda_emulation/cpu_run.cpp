@@ -79,8 +79,8 @@ int plane_parts(const Problem& problem) {
 
 // The operators read all that these write.
 
-void halve(const Halving& halving) {
-  cuda::halve(halving, /*device=*/0);
+void halve(const Halving* halvings, int count) {
+  cuda::halve(halvings, count, /*device=*/0);
 }
 
 void combine(const Combination& combination) {

@@ -5,6 +5,7 @@
 #include "scheduler.h"
 
 #include "backend.h"
+#include "pyramid.h"
 #include "window.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +30,7 @@ struct Case {
   const char* name;
   bool weighted, value, map, grad_input, grad_target;
   double dssim;
-  int window;
+  int window; // 0: the scales of MS-SSIM, and the value of means of them
 };
 
 // Each barrier is needed in at least one of these cases. No barrier is needed
@@ -51,6 +52,7 @@ const Case kCases[] = {
     {"value", true, true, false, false, false, 0.2, 11},
     {"value, no weights", false, true, false, false, false, 0.2, 11},
     {"map", true, false, true, false, false, 0.2, 11},
+    {"pyramid", false, false, false, false, false, 0.0, 0},
 };
 
 template <typename T>
@@ -68,20 +70,82 @@ std::vector<T> noise(unsigned seed) {
 }
 
 template <typename ViewType, typename Data>
-ViewType view_of(Data& values) {
+ViewType view_of(
+    Data& values,
+    std::int64_t height = kHeight,
+    std::int64_t width = kWidth) {
   ViewType view;
   view.data = values.data();
-  view.stride[0] = kChannels * kHeight * kWidth;
-  view.stride[1] = kHeight * kWidth;
-  view.stride[2] = kWidth;
+  view.stride[0] = kChannels * height * width;
+  view.stride[1] = height * width;
+  view.stride[2] = width;
   view.stride[3] = 1;
   view.element = kElement<typename Data::value_type>;
   return view;
 }
 
+/// Four scales of two images, and the value of MS-SSIM of as many images as the last one has
+/// pixels, whose sums of 1 - SSIM these are.
+template <typename T>
+std::vector<T> pyramid() {
+  constexpr int kScales = 5;
+  static const auto input = noise<T>(1);
+  static const auto target = noise<T>(2);
+  std::vector<Halving> halvings(kScales - 1);
+  std::vector<std::vector<T>> images;
+  images.reserve(2 * halvings.size());
+  std::int64_t height = kHeight, width = kWidth;
+  for (std::size_t k = 0; k < halvings.size(); ++k) {
+    auto& halving = halvings[k];
+    halving.batch = kBatch;
+    halving.channels = kChannels;
+    halving.height = height;
+    halving.width = width;
+    height = halved(height);
+    width = halved(width);
+    for (int i = 0; i < 2; ++i) {
+      images.emplace_back(static_cast<std::size_t>(height * width));
+      halving.to[i] = view_of<MutableView>(images.back(), height, width);
+      if (k == 0) {
+        halving.from[i] = view_of<View>(i == 0 ? input : target);
+      } else {
+        halving.from[i] = view_of<View>(
+            images[2 * (k - 1) + i], halving.height, halving.width);
+      }
+    }
+  }
+  halve(halvings.data(), kScales - 1, /*device=*/0);
+
+  const std::vector<double> sums(images.back().begin(), images.back().end());
+  T value = 0;
+  std::vector<double> products(sums.size());
+  Combination combination;
+  combination.images = static_cast<std::int64_t>(sums.size());
+  combination.channels = 1;
+  combination.scales = 1;
+  combination.weight[0] = 1;
+  combination.sums[0] = sums.data();
+  combination.parts[0] = 1;
+  combination.count[0] = 2;
+  combination.mean = true;
+  combination.products = products.data();
+  combination.value = &value;
+  combination.wide = sizeof(T) == sizeof(double);
+  combine(combination, /*device=*/0);
+
+  std::vector<T> all = {value};
+  for (const auto& image : images) {
+    all.insert(all.end(), image.begin(), image.end());
+  }
+  return all;
+}
+
 /// All results of the kernels: three scalars, the map, two gradients.
 template <typename T>
 std::vector<T> results_of(const Case& what) {
+  if (what.window == 0) {
+    return pyramid<T>();
+  }
   static const auto input = noise<T>(1);
   static const auto target = noise<T>(2);
   static const auto weight = noise<T>(3);

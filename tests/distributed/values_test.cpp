@@ -333,24 +333,23 @@ void test_case(Ranks& ranks, std::uint64_t seed) {
       bits(actual.value) && bits(actual.l1) && bits(actual.ssim),
       "the ranks have different bits, here ",
       actual.value);
-  const auto compare_image =
-      [&](const char* what,
-          torch::Tensor Result::*image,
-          const auto& own,
-          double factor = 1) {
-        const auto& all = expected.*image;
-        compare(
-            ranks,
-            what,
-            actual.*image,
-            own(all),
-            std::max(
-                factor * tolerance(drawn.x),
-                3 *
-                    std::max(
-                        rounding(all, exact.*image),
-                        rounding(own(all), own(exact.*image)))));
-      };
+  const auto compare_image = [&](const char* what,
+                                 torch::Tensor Result::*image,
+                                 const auto& own,
+                                 double factor = 1) {
+    const auto& all = expected.*image;
+    compare(
+        ranks,
+        what,
+        actual.*image,
+        own(all),
+        std::max(
+            factor * tolerance(drawn.x),
+            3 *
+                std::max(
+                    rounding(all, exact.*image),
+                    rounding(own(all), own(exact.*image)))));
+  };
   compare_image("gradient in input", &Result::grad_x, own);
   compare_image("gradient in target", &Result::grad_y, own);
   // A rank's few pixels are not evened out by a window: 1.3e-6 was seen on CUDA.
