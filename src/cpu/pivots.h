@@ -32,6 +32,7 @@ constexpr int kPivotRows = 32;
 template <typename T>
 struct Pivots {
   T sum[kLanes<T> + 2] = {}, difference[kLanes<T> + 2] = {};
+  T difference_step[kLanes<T> + 2] = {}; // DifferenceShift
 };
 
 /// The pivots of the segments themselves.
@@ -51,13 +52,16 @@ FUSED_SSIM_INLINE Vec<T> shift(const T* pivots, Side side) {
 template <typename T>
 class DifferenceShift {
  public:
-  explicit DifferenceShift(Vec<T> q) : same_(q.neg()) {
-    // An ulp of q, or two.
-    const Vec<T> step = at::vec::maximum(
-        q.abs() * Vec<T>(2 * std::numeric_limits<T>::epsilon()),
-        Vec<T>(std::numeric_limits<T>::min()));
-    above_ = same_ + step;
-    below_ = same_ - step;
+  DifferenceShift(Vec<T> q, Vec<T> step)
+      : same_(q.neg()),
+        above_(same_ + step),
+        below_(same_ - step) {}
+
+  /// An ulp of q, or two.
+  static T step_of(T q) {
+    return std::max(
+        std::abs(q) * 2 * std::numeric_limits<T>::epsilon(),
+        std::numeric_limits<T>::min());
   }
 
   /// x - y - q, from x - y.
@@ -92,44 +96,81 @@ class PivotFinder {
         range_(static_cast<float>(constants.range)),
         two_c2_(static_cast<float>(2 * constants.c2)) {}
 
+  void begin() {
+    for (int j = 0; j < V; ++j) {
+      samples_[j] = PivotSample();
+      ranges_[j] = {none(), none().neg(), none(), none().neg()};
+    }
+  }
+
+  /// The pixels of a row that lie near the data range. Those of a segment that is narrower
+  /// than a vector come with neighbours.
   void include(
       const T* x, // [columns]
       const T* y, // [columns]
       std::int64_t columns,
       const LaneLayout<T>& lanes) {
-    for (int j = 0; j < V; ++j) {
-      const std::int64_t begin = j * lanes.positions;
-      const std::int64_t left = columns - begin;
-      const std::int64_t size = left < lanes.positions ? left : lanes.positions;
-      if (size >= V) {
-        include_near(x + begin, y + begin, size, samples_[j]);
-      }
-      // Pixels far outside of the range, and the few of a narrow segment.
-      if (samples_[j].low_sum > samples_[j].high_sum) {
-        include_any(x + begin, y + begin, size, samples_[j]);
-      }
-    }
+    for_each_segment(
+        columns, lanes, [&](int j, std::int64_t begin, std::int64_t size) {
+          if (columns >= V) {
+            const auto first = std::min(begin, columns - V);
+            include_near(x + first, y + first, std::max(size, V), ranges_[j]);
+          }
+        });
   }
 
-  /// Changes the pivots that have moved. False if none has.
-  bool update(Pivots<T>& pivots) const {
+  /// After all rows. Whether all segments have pixels near the data range.
+  bool finish(std::int64_t columns, const LaneLayout<T>& lanes) {
+    bool all = true;
+    for_each_segment(
+        columns, lanes, [&](int j, std::int64_t /*begin*/, std::int64_t) {
+          PivotSample& sample = samples_[j];
+          const Range& range = ranges_[j];
+          sample.low_sum = lowest(range.low_sum);
+          sample.high_sum = -lowest(range.high_sum.neg());
+          sample.low_difference = lowest(range.low_difference);
+          sample.high_difference = -lowest(range.high_difference.neg());
+          is_empty_[j] = sample.low_sum > sample.high_sum;
+          all = all && !is_empty_[j];
+        });
+    return all;
+  }
+
+  /// A few pixels of a row in the segments that have none: pixels far outside of the range,
+  /// and those of a narrow image.
+  void include_others(
+      const T* x, // [columns]
+      const T* y, // [columns]
+      std::int64_t columns,
+      const LaneLayout<T>& lanes) {
+    for_each_segment(
+        columns, lanes, [&](int j, std::int64_t begin, std::int64_t size) {
+          if (is_empty_[j]) {
+            include_any(x + begin, y + begin, size, samples_[j]);
+          }
+        });
+  }
+
+  /// Changes the pivots that have moved, or, if they are the first ones, all. False if none
+  /// has changed.
+  bool update(Pivots<T>& pivots, bool first) const {
     bool moved = false;
     for (int j = 0; j < V; ++j) {
       const PivotSample& sample = samples_[j];
       const T p = sample.sum_pivot();
       const T q = sample.difference_pivot(two_c2_);
-      if (gains(
-              std::abs(p - pivots.sum[j + 1]),
-              sample.low_sum,
-              sample.high_sum,
-              range_) ||
-          gains(
-              std::abs(q - pivots.difference[j + 1]),
-              sample.low_difference,
-              sample.high_difference,
-              std::abs(q) / 8)) {
+      const T sums = half(sample.low_sum, sample.high_sum);
+      const T differences = half(sample.low_difference, sample.high_difference);
+      // The error grows with the square of the largest |s|, and matters above 1 / 4 of the
+      // range. That of d adds to that of s.
+      const T far_sum = std::max<T>(sums, range_ / 4) / 8;
+      const T far_difference =
+          std::max({differences, sums, std::abs(q) / 32}) / 8;
+      if (first || std::abs(p - pivots.sum[j + 1]) > far_sum ||
+          std::abs(q - pivots.difference[j + 1]) > far_difference) {
         pivots.sum[j + 1] = p;
         pivots.difference[j + 1] = q;
+        pivots.difference_step[j + 1] = DifferenceShift<T>::step_of(q);
         moved = true;
       }
     }
@@ -137,25 +178,51 @@ class PivotFinder {
   }
 
  private:
-  static constexpr int V = kLanes<T>;
+  static constexpr std::int64_t V = kLanes<T>;
 
-  /// Whether a pivot is so far from the middle of its pixels that another gains digits.
-  /// The error grows with the square of the largest |s|, and matters above 1 / 4 of it.
-  static bool gains(T distance, T low, T high, T scale) {
-    const T half = low <= high ? (high - low) / 2 : 0;
-    return distance > std::max(half, scale / 4) / 8;
+  /// The pixels of each lane: a row's lanes are compared with each other at the end.
+  struct Range {
+    Vec<T> low_sum, high_sum, low_difference, high_difference;
+  };
+
+  static FUSED_SSIM_INLINE Vec<T> none() {
+    return Vec<T>(static_cast<T>(PivotSample::kNone));
   }
 
-  /// The range of the pixels near the data range.
+  static T half(T low, T high) {
+    return low <= high ? (high - low) / 2 : 0;
+  }
+
+  static float lowest(Vec<T> values) {
+    T lanes[V];
+    values.store(lanes);
+    for (std::int64_t step = V / 2; step > 0; step /= 2) {
+      for (std::int64_t i = 0; i < step; ++i) {
+        lanes[i] = std::min(lanes[i], lanes[i + step]);
+      }
+    }
+    return static_cast<float>(lanes[0]);
+  }
+
+  /// Calls f(segment, first column, columns > 0).
+  template <typename F>
+  static void for_each_segment(
+      std::int64_t columns,
+      const LaneLayout<T>& lanes,
+      const F& f) {
+    std::int64_t begin = 0;
+    for (int j = 0; begin < columns; ++j, begin += lanes.positions) {
+      f(j, begin, std::min(columns - begin, lanes.positions));
+    }
+  }
+
   FUSED_SSIM_INLINE void include_near(
       const T* x, // [size]
       const T* y, // [size]
       std::int64_t size, // >= V
-      PivotSample& sample) const {
+      Range& range) const {
     const Vec<T> inverse_unit(inverse_unit_), limit(T(4) * range_);
-    const Vec<T> none(static_cast<T>(PivotSample::kNone));
-    Vec<T> low_sum = none, high_sum = none.neg();
-    Vec<T> low_difference = none, high_difference = none.neg();
+    Range all = range;
     for (std::int64_t i = 0; i < size; i += V) {
       const std::int64_t at = i < size - V ? i : size - V;
       const Vec<T> a = load(x + at) * inverse_unit;
@@ -165,27 +232,13 @@ class PivotFinder {
       const auto widen = [&](Vec<T>& low,
                              Vec<T>& high,
                              Vec<T> v) FUSED_SSIM_INLINE_LAMBDA {
-        low = at::vec::clamp_max(Vec<T>::blendv(none, v, near), low);
-        high = at::vec::clamp_min(Vec<T>::blendv(none.neg(), v, near), high);
+        low = at::vec::clamp_max(Vec<T>::blendv(none(), v, near), low);
+        high = at::vec::clamp_min(Vec<T>::blendv(none().neg(), v, near), high);
       };
-      widen(low_sum, high_sum, s);
-      widen(low_difference, high_difference, d);
+      widen(all.low_sum, all.high_sum, s);
+      widen(all.low_difference, all.high_difference, d);
     }
-    T lanes[4][V];
-    low_sum.store(lanes[0]);
-    high_sum.store(lanes[1]);
-    low_difference.store(lanes[2]);
-    high_difference.store(lanes[3]);
-    for (int j = 0; j < V; ++j) {
-      sample.low_sum =
-          std::min(sample.low_sum, static_cast<float>(lanes[0][j]));
-      sample.high_sum =
-          std::max(sample.high_sum, static_cast<float>(lanes[1][j]));
-      sample.low_difference =
-          std::min(sample.low_difference, static_cast<float>(lanes[2][j]));
-      sample.high_difference =
-          std::max(sample.high_difference, static_cast<float>(lanes[3][j]));
-    }
+    range = all;
   }
 
   /// A few pixels, wherever they lie. Those that are not finite are left out: they may
@@ -209,7 +262,9 @@ class PivotFinder {
 
   T inverse_unit_;
   float range_, two_c2_;
+  Range ranges_[V];
   PivotSample samples_[V];
+  bool is_empty_[V]; // no pixel near the data range
 };
 
 } // namespace

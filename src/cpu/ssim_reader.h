@@ -109,24 +109,41 @@ template <typename T>
 void SSIMReader<T>::find_pivots(std::int64_t first_row) {
   constexpr int kSampled = 4; // rows that are looked at
   const Constants& constants = frame_.problem.constants;
+  const std::int64_t channels = frame_.tile.channels;
   PivotFinder<T> finders[kMaxTileChannels] = {
       PivotFinder<T>(constants),
       PivotFinder<T>(constants),
       PivotFinder<T>(constants),
       PivotFinder<T>(constants)};
-  for (int r = 0; r < kSampled; ++r) {
-    const std::int64_t row =
-        first_row + kPivotRows * (2 * r + 1) / (2 * kSampled);
-    read_images(std::clamp<std::int64_t>(row, 0, frame_.problem.height - 1));
-    for (std::int64_t c = 0; c < frame_.tile.channels; ++c) {
-      finders[c].include(
-          input_.row(c), target_.row(c), frame_.columns, frame_.lanes);
+  const auto sample = [&](const auto& include) {
+    for (int r = 0; r < kSampled; ++r) {
+      const std::int64_t row =
+          first_row + kPivotRows * (2 * r + 1) / (2 * kSampled);
+      read_images(std::clamp<std::int64_t>(row, 0, frame_.problem.height - 1));
+      for (std::int64_t c = 0; c < channels; ++c) {
+        include(finders[c], input_.row(c), target_.row(c));
+      }
     }
+  };
+  for (std::int64_t c = 0; c < channels; ++c) {
+    finders[c].begin();
+  }
+  sample([&](auto& finder, const T* x, const T* y) {
+    finder.include(x, y, frame_.columns, frame_.lanes);
+  });
+  bool found_all = true;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    found_all = finders[c].finish(frame_.columns, frame_.lanes) && found_all;
+  }
+  if (!found_all) {
+    sample([&](auto& finder, const T* x, const T* y) {
+      finder.include_others(x, y, frame_.columns, frame_.lanes);
+    });
   }
   for (std::int64_t c = 0; c < frame_.tile.channels; ++c) {
     ChannelRows<T>& channel = channels_[c];
     channel.old_pivots = channel.pivots;
-    moved_[c] = finders[c].update(channel.pivots) && has_pivots_;
+    moved_[c] = finders[c].update(channel.pivots, !has_pivots_) && has_pivots_;
     if (moved_[c]) {
       move_pivots(c);
     }
@@ -142,7 +159,9 @@ void SSIMReader<T>::move_pivots(std::int64_t channel) {
   const Vec<T> sum_move =
       own_pivots(rows.pivots.sum) - own_pivots(rows.old_pivots.sum);
   const Vec<T> old_same = own_pivots(rows.old_pivots.difference).neg();
-  const DifferenceShift<T> to_new(own_pivots(rows.pivots.difference));
+  const DifferenceShift<T> to_new(
+      own_pivots(rows.pivots.difference),
+      own_pivots(rows.pivots.difference_step));
   const Vec<T> difference_move = own_pivots(rows.pivots.difference) + old_same;
   const std::int64_t positions = frame_.lanes.positions;
   const int kept = history_chunks(frame_.radius) + kBlockChunks;
@@ -221,7 +240,8 @@ void SSIMReader<T>::combine(std::int64_t channel, std::int64_t count) {
     if (q == 0) {
       each_vector([&](Vec<T> d) FUSED_SSIM_INLINE_LAMBDA { return d; });
     } else {
-      const DifferenceShift<T> shift(difference_pivot);
+      const DifferenceShift<T> shift(
+          difference_pivot, Vec<T>(pivots.difference_step[j + 1]));
       each_vector([&](Vec<T> d) FUSED_SSIM_INLINE_LAMBDA {
         return shift.from_difference(d);
       });
