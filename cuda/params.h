@@ -126,7 +126,7 @@ struct SSIMParams {
   int plane_blocks;
   double* plane_sums; // [blocks], or null
   bool l1_sum; // wanted
-  bool early; // begins while the sum of the weights is still computed
+  bool early; // begins while the last launch still runs
   FirstTry first_try; // if that is good, there is nothing left to do
 };
 
