@@ -146,14 +146,13 @@ __global__ void __launch_bounds__(kPyramidThreads)
   T* here = shared + kTileRows * kTileColumns;
 #pragma unroll
   for (int scale = 2; scale <= kHalvings; ++scale) {
-    if (scale > p.count) {
-      return;
+    if (scale <= p.count) {
+      block_barrier<19>();
     }
-    block_barrier<19>();
     const int columns = kTileColumns >> (scale - 1);
     const int rows = kTileRows >> (scale - 1);
     const int at_row = threadIdx.x / columns, at_column = threadIdx.x % columns;
-    if (at_row < rows) {
+    if (scale <= p.count && at_row < rows) {
       const T* const upper = before + 4 * at_row * columns + 2 * at_column;
       const T* const lower = upper + 2 * columns;
       here[threadIdx.x] = store(
